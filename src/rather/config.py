@@ -1,0 +1,56 @@
+"""Closed configs: frozen, typed, and deaf to no misspelt key."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rather.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Base of all configs. Field docstrings become the help text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @classmethod
+    def build(cls, values: dict[str, Any], *, where: str = "") -> Self:
+        """Validate `values`; every complaint becomes one ConfigError that names the key and the cure."""
+        unknown = sorted(set(values) - set(cls.model_fields))
+        if unknown:
+            close = difflib.get_close_matches(unknown[0].replace("-", "_"), cls.model_fields, n=1)
+            hint = f'; did you mean "{close[0]}"?' if close else f"; known are {', '.join(cls.model_fields)}"
+            raise ConfigError(f'{where}unknown key "{unknown[0]}"{hint}')
+        try:
+            return cls.model_validate(values)
+        except ConfigError as error:  # from a config's own check of its options against each other
+            raise ConfigError(f"{where}{error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(f"{where}{key} = {first.get('input')!r:.60}: {first['msg'].lower()}") from error
+
+    def merged_over(self, file: Path | None) -> Self:
+        """This config's explicitly set values over those of a TOML file."""
+        if file is None:
+            return self
+        values = {**read_toml(file), **self.model_dump(include=self.model_fields_set)}
+        return type(self).build(values, where=f"{file}: ")
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """A TOML file as a dict. Raises ConfigError with the line where it is broken."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{file}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is not UTF-8; save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: is not TOML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror or error})") from error

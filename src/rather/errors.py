@@ -1,0 +1,76 @@
+"""Every error that `rather` raises on purpose.
+
+    RatherError                 one sentence: what is wrong, where, and the cure; the CLI prints it and exits with 2
+    ├── InputError              a file or a record that the user gave
+    │   └── RowError            one row of it (raised by a format, given a place by the reader)
+    ├── ConfigError             an option or config key: unknown, out of range, or unable to act with the others
+    ├── ModelError              a model folder or hub id that cannot be used as asked
+    │   └── DownloadError       the model (or its wheel) could not be fetched, or is not what it should be
+    ├── RunDirError             an output folder that is taken, locked, read-only or full
+    ├── AuditStop               the audit found that the pairs would teach the wrong thing
+    ├── TrainError              training cannot start or go on
+    │   └── NonFiniteLoss       a loss or gradient is NaN or infinite
+    └── Interrupted             Ctrl-C: the work so far is saved (exit status 130)
+
+Messages are whole sentences without a trailing stack of causes. Foreign errors are mapped where they happen and kept
+as `__cause__`.
+"""
+
+from __future__ import annotations
+
+
+class RatherError(Exception):
+    """Base of all deliberate errors; `str(error)` is fit to show a user as it is."""
+
+    exit_status = 2
+
+
+class InputError(RatherError):
+    """A file or record given by the user cannot be used."""
+
+
+class RowError(InputError):
+    """One row cannot be used. `reason` has no place in it; the reader adds file and line."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class ConfigError(RatherError):
+    """An option or config key is unknown, out of range, or cannot act with the others."""
+
+
+class ModelError(RatherError):
+    """A model cannot be loaded or cannot do what was asked."""
+
+
+class DownloadError(ModelError):
+    """A model could not be fetched, or its content is not what was pinned."""
+
+
+class RunDirError(RatherError):
+    """An output folder is taken by something else, locked, not writable or full."""
+
+
+class AuditStop(RatherError):
+    """The audit's verdict on the pairs is `stop`."""
+
+
+class TrainError(RatherError):
+    """Training cannot start or cannot go on."""
+
+
+class NonFiniteLoss(TrainError):
+    """A loss or gradient became NaN or infinite at `step` in the pairs `pair_ids`."""
+
+    def __init__(self, message: str, *, step: int, pair_ids: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.step = step
+        self.pair_ids = pair_ids
+
+
+class Interrupted(RatherError):
+    """The user pressed Ctrl-C; what is done is kept."""
+
+    exit_status = 130
