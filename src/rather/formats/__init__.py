@@ -1,0 +1,172 @@
+"""File formats ⇄ records. A row's form is sniffed by trying `READERS` in order; to add one, write its file and a line.
+
+read_pairs(path) -> Reading: the pairs, what was refused and why, and the columns that nothing read
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rather.errors import ConfigError, InputError, RowError
+from rather.formats import hh, native, preference
+from rather.formats.rows import Row, read_rows
+from rather.progress import say
+from rather.records import Message, Pair
+from rather.rundir import atomic_file
+
+READERS: dict[str, ModuleType] = {"native": native, "hh": hh, "trl": preference}
+"""name → module with `FIELDS`, `matches(row) -> bool` and `parse(row) -> Pair`.
+
+The first that matches a file's first row reads it; columns beyond its FIELDS are counted as unread.
+"""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row that was not used."""
+
+    place: str
+    reason: str
+
+
+@dataclass
+class Reading:
+    """What a file held."""
+
+    path: Path
+    format: str
+    pairs: list[Pair] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    rows: int = 0
+    unread_columns: Counter[str] = field(default_factory=Counter)
+
+
+def read_pairs(path: Path, *, limit: int | None = None, format: str | None = None) -> Reading:
+    """Read a file of pairs; stop after `limit` usable ones.
+
+    Refused rows are listed, never raised: `require_clean` does that.
+    Raises InputError where the file as a whole cannot be read, or its first row is of no known form.
+    """
+    reading = Reading(path, format or "")
+    reader = READERS[format] if format else None
+    for number, row in read_rows(path):
+        reading.rows += 1
+        place = f"{path}:{number}"
+        if isinstance(row, RowError):
+            reading.refused.append(Refusal(place, row.reason))
+            continue
+        if reader is None:
+            reading.format = _sniff(row, place)
+            reader = READERS[reading.format]
+        try:
+            pair = _parse(reader, row)
+        except RowError as error:
+            reading.refused.append(Refusal(place, error.reason))
+            continue
+        reading.unread_columns.update(set(row) - reader.FIELDS)
+        reading.pairs.append(pair.model_copy(update={"source": place}))
+        if limit is not None and len(reading.pairs) >= limit:
+            break
+    if reading.rows == 0:
+        raise InputError(f"{path}: is empty; it must hold at least one row")
+    return reading
+
+
+def load_pairs(
+    source: Path | Sequence[Pair], *, limit: int | None = None, as_chat: bool = False
+) -> tuple[list[Pair], list[Refusal], int]:
+    """Pairs, refusals and the number of rows read, from a file or from records. Says which columns nothing read.
+
+    as_chat: plain-text prompts become user turns. Raises ConfigError if every pair is a conversation already.
+    """
+    if isinstance(source, Path):
+        reading = read_pairs(source, limit=limit)
+        pairs, refused, rows = reading.pairs, reading.refused, reading.rows
+        if reading.unread_columns:
+            say(f"note: {source}: columns not used: {', '.join(sorted(reading.unread_columns))}")
+    else:
+        pairs, refused, rows = list(source)[:limit], [], len(source)
+    if as_chat:
+        if pairs and all(pair.is_chat for pair in pairs):
+            raise ConfigError("--as-chat does nothing: every pair is a conversation already")
+        pairs = [_as_chat(pair) for pair in pairs]
+    return pairs, refused, rows
+
+
+def require_clean(refused: list[Refusal], rows: int) -> None:
+    """Raise InputError for the first refused row: the user says `--skip-bad` or mends the file."""
+    if refused:
+        first = refused[0]
+        count = f"{len(refused):,} of {rows:,} rows"
+        raise InputError(f"{first.place}: {first.reason}; remove the row or pass --skip-bad ({count})")
+
+
+def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
+    """Write native JSONL or, for a name in .parquet, Parquet. Atomic.
+
+    Raises InputError for a name in .gz, and where Parquet is to hold both text prompts and conversations.
+    """
+    if path.suffix == ".gz":
+        raise InputError(f"{path}: pairs are written plain; name a .jsonl or .parquet file")
+    rows = [native.write(pair) for pair in pairs]
+    if path.suffix == ".parquet":
+        _write_parquet(path, rows)
+    else:
+        write_jsonl(path, rows)
+
+
+def write_jsonl(path: Path, rows: Iterable[Row]) -> None:
+    """One JSON object a line, whole or not at all."""
+    with atomic_file(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def write_refused(path: Path, refused: Iterable[Refusal]) -> None:
+    """The list of refused rows, also when it is empty: a missing file would say nothing."""
+    write_jsonl(path, ({"place": refusal.place, "reason": refusal.reason} for refusal in refused))
+
+
+def _write_parquet(path: Path, rows: list[Row]) -> None:
+    if len({type(row["prompt"]) for row in rows}) > 1:
+        raise InputError(f"{path}: Parquet cannot hold text prompts beside conversations; name a .jsonl file")
+    # A tag that a row lacks is a null; where no row has any, so is the column, for a struct must have a field.
+    if not any(row["tags"] for row in rows):
+        rows = [{**row, "tags": None} for row in rows]
+    scratch = path.with_name(f".{path.name}-part")
+    try:
+        pq.write_table(pa.Table.from_pylist(rows), scratch)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _sniff(row: Row, place: str) -> str:
+    for name, module in READERS.items():
+        if module.matches(row):
+            return name
+    keys = ", ".join(itertools.islice(sorted(row), 8)) or "no fields"
+    missing = [name for name in ("chosen", "rejected") if name not in row]
+    raise InputError(f'{place}: has no "{missing[0]}" (it has {keys}); a pair needs "prompt", "chosen" and "rejected"')
+
+
+def _parse(reader: ModuleType, row: Row) -> Pair:
+    for name in ("chosen", "rejected"):
+        if name not in row:
+            raise RowError(f'has no "{name}"')
+    return reader.parse(row)
+
+
+def _as_chat(pair: Pair) -> Pair:
+    if not isinstance(pair.prompt, str):
+        return pair
+    return pair.model_copy(update={"prompt": (Message(role="user", content=pair.prompt),)})

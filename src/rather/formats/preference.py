@@ -1,0 +1,133 @@
+"""TRL's preference form: `prompt`, `chosen`, `rejected`, or the prompt inside both sides; as text or as chat turns.
+
+The native form is the same with `tags`; see `native.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os.path
+import unicodedata
+from typing import Any
+
+from pydantic import ValidationError
+
+from rather.errors import RowError
+from rather.formats.rows import Row
+from rather.records import Message, Pair, Prompt
+
+FIELDS = frozenset({"prompt", "chosen", "rejected"})
+
+
+def matches(row: Row) -> bool:
+    """Any row with both sides."""
+    return "chosen" in row and "rejected" in row
+
+
+def parse(row: Row) -> Pair:
+    """One row as a pair. Columns beyond the three are the caller's to report."""
+    chosen, rejected = row["chosen"], row["rejected"]
+    if row.get("prompt") is not None:
+        return make_pair(prompt_of(row["prompt"]), answer_of(chosen, "chosen"), answer_of(rejected, "rejected"))
+    # Cutting a prompt out of two answers would look like success.
+    others = {key.lower(): key for key in sorted(set(row) - FIELDS)}
+    misspelt = difflib.get_close_matches("prompt", others, n=1, cutoff=0.82)
+    if misspelt:
+        raise RowError(f'has no "prompt", but "{others[misspelt[0]]}"; rename it')
+    if isinstance(chosen, str) and isinstance(rejected, str):
+        return make_pair(*split_text(chosen, rejected))
+    if isinstance(chosen, str) != isinstance(rejected, str):
+        raise RowError('has no "prompt", and only one of "chosen" and "rejected" is text, so they share none')
+    return make_pair(*split_turns(turns_of(chosen, "chosen"), turns_of(rejected, "rejected")))
+
+
+def make_pair(prompt: Prompt, chosen: str, rejected: str, tags: dict[str, str] | None = None) -> Pair:
+    """A Pair, or a RowError that says which field cannot be used and why."""
+    try:
+        return Pair(prompt=prompt, chosen=chosen, rejected=rejected, tags=tags or {})
+    except ValidationError as error:
+        raise RowError(reason_of(error)) from error
+
+
+def reason_of(error: ValidationError) -> str:
+    """The first complaint of pydantic in a row's own words."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"]) or "row"
+    return f'"{place}" {first["msg"].removeprefix("Value error, ")}'
+
+
+def prompt_of(value: Any) -> Prompt:
+    """A prompt field: text, or a list of turns."""
+    if isinstance(value, str):
+        return value
+    return turns_of(value, "prompt")
+
+
+def answer_of(value: Any, field: str) -> str:
+    """An answer field: text, or a list of exactly one assistant turn."""
+    if isinstance(value, str):
+        return value
+    turns = turns_of(value, field)
+    if len(turns) != 1 or turns[0].role != "assistant":
+        raise RowError(f'"{field}" has {len(turns)} turns; it must be one assistant turn, the rest belongs to "prompt"')
+    return turns[0].content
+
+
+def turns_of(value: Any, field: str) -> tuple[Message, ...]:
+    """A list of `{"role", "content"}`."""
+    if value is None:
+        raise RowError(f'"{field}" is null')
+    if not isinstance(value, list):
+        raise RowError(f'"{field}" is a {type(value).__name__}; it must be text or a list of turns')
+    if not value:
+        raise RowError(f'"{field}" is empty')
+    turns = []
+    for index, turn in enumerate(value, start=1):
+        if not isinstance(turn, dict):
+            raise RowError(f'"{field}" turn {index} is a {type(turn).__name__}, not {{"role", "content"}}')
+        extra = {key for key, item in turn.items() if item is not None} - {"role", "content"}
+        if extra:
+            raise RowError(f'"{field}" turn {index} has {sorted(extra)[0]!r}, which cannot be trained on yet')
+        try:
+            turns.append(Message(role=turn.get("role"), content=turn.get("content")))  # pyright: ignore[reportArgumentType]
+        except ValidationError as error:
+            raise RowError(f'"{field}" turn {index}: {reason_of(error)}') from error
+    return tuple(turns)
+
+
+def split_turns(chosen: tuple[Message, ...], rejected: tuple[Message, ...]) -> tuple[Prompt, str, str]:
+    """Prompt and answers of two whole conversations that differ in their last turn."""
+    if chosen[-1].role != "assistant" or rejected[-1].role != "assistant":
+        raise RowError("both sides must end with an assistant turn")
+    if chosen[:-1] != rejected[:-1]:
+        raise RowError("the two sides differ before their last turn, so they answer different prompts")
+    return chosen[:-1], chosen[-1].content, rejected[-1].content
+
+
+def split_text(chosen: str, rejected: str) -> tuple[str, str, str]:
+    """Prompt and answers of two whole texts: they part at the last word boundary that they share.
+
+    Cutting at the last common *character* would make "The sky is bl" the prompt of "… blue." and "… black.".
+    """
+    if chosen == rejected:
+        raise RowError("the two sides are the same text")
+    cut = len(os.path.commonprefix([chosen, rejected]))  # noqa: RUF071 (characters are meant)
+    # Either side may be the one that is inside a word: "The cat." against "The cats.".
+    while cut > 0 and any(cut < len(side) and _joins(side[cut - 1], side[cut]) for side in (chosen, rejected)):
+        cut -= 1
+    # White space belongs to the word behind it, as tokenizers have it.
+    while cut > 0 and chosen[cut - 1] == " ":
+        cut -= 1
+    if cut == 0:
+        raise RowError('the two sides share no beginning, and there is no "prompt"')
+    return chosen[:cut], chosen[cut:], rejected[cut:]
+
+
+def _joins(left: str, right: str) -> bool:
+    """True if no word boundary lies between two characters; every CJK character is a word of its own."""
+    return _in_word(left) and _in_word(right) and max(left, right) < "⺀"
+
+
+def _in_word(character: str) -> bool:
+    """True for letters, digits, and the marks that belong to the letter before them (accents, Indic vowel signs)."""
+    return character.isalnum() or unicodedata.category(character).startswith("M")
