@@ -1,0 +1,105 @@
+"""What the pairs would really teach: checks, a verdict, and the gate before training.
+
+To add a check, write a function `(AuditInput) -> list[Finding]` and one line in `CHECKS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rather.auditing.findings import AuditInput, Check, Tokenised
+from rather.auditing.sanity import constant_answer, contradictions, duplicates, empty_sides, identical_sides
+from rather.auditing.shortcuts import length_difference, telling_words, words_of
+from rather.auditing.tokenised import identical_after_truncation, missing_end_of_turn
+from rather.errors import AuditStop, ConfigError
+from rather.records import Finding, Pair, Verdict
+
+CHECKS: dict[str, Check] = {
+    "identical_sides": identical_sides,
+    "identical_after_truncation": identical_after_truncation,
+    "empty_sides": empty_sides,
+    "missing_end_of_turn": missing_end_of_turn,
+    "duplicates": duplicates,
+    "contradictions": contradictions,
+    "constant_answer": constant_answer,
+    "length_difference": length_difference,
+    "telling_words": telling_words,
+}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All findings, and the worst verdict among those that were not allowed."""
+
+    findings: tuple[Finding, ...]
+    allowed: Mapping[str, str]
+
+    @property
+    def verdict(self) -> Verdict:
+        verdicts = {finding.verdict for finding in self.findings if not self._passes(finding)}
+        return "stop" if "stop" in verdicts else "warn" if "warn" in verdicts else "pass"
+
+    @property
+    def stops(self) -> list[Finding]:
+        """Findings that stop a run."""
+        return [finding for finding in self.findings if finding.verdict == "stop" and not self._passes(finding)]
+
+    def _passes(self, finding: Finding) -> bool:
+        return finding.check in self.allowed or "all" in self.allowed
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "verdict": self.verdict,
+            "findings": [finding.model_dump() for finding in self.findings],
+            "allowed": dict(self.allowed),
+        }
+
+    def lines(self) -> list[str]:
+        """The findings that are no pass, a line each, then the verdict."""
+        said = []
+        for finding in self.findings:
+            if finding.verdict != "pass":
+                reason = self.allowed.get(finding.check, self.allowed.get("all"))
+                fate = f" (allowed: {reason})" if reason else f"; {finding.cure}" if finding.cure else ""
+                said.append(f"audit: {finding.verdict}: {finding.check}: {finding.message}{fate}")
+        return [*said, f"audit: verdict {self.verdict} ({len(self.findings)} findings)"]
+
+
+def audit(
+    pairs: Sequence[Pair],
+    *,
+    intended: Sequence[str] = (),
+    tokenised: Sequence[Tokenised] | None = None,
+    allow: Mapping[str, str] | None = None,
+) -> Audit:
+    """Run every check. `tokenised` (in the order of `pairs`) adds those that need a model's tokenizer.
+
+    allow: check → reason; such a finding is kept on record but stops nothing.
+    """
+    given = AuditInput(pairs=pairs, intended=tuple(intended), tokenised=tokenised)
+    findings = [finding for check in CHECKS.values() for finding in check(given)]
+    return Audit(findings=tuple(findings), allowed=dict(allow or {}))
+
+
+def require_no_stop(result: Audit) -> None:
+    """Raise AuditStop for the first finding that stops the run."""
+    if result.stops:
+        first = result.stops[0]
+        raise AuditStop(f'audit: {first.check}: {first.message}; {first.cure}, or pass --allow {first.check}="reason"')
+
+
+def parse_allow(entries: Sequence[str]) -> dict[str, str]:
+    """`CHECK=reason` entries as a dict. Raises ConfigError for an unknown check or a missing reason."""
+    allowed = {}
+    for entry in entries:
+        check, _, reason = entry.partition("=")
+        if check not in CHECKS and check != "all":
+            raise ConfigError(f'--allow: no check is called "{check}"; there are {", ".join(CHECKS)} and all')
+        if not reason.strip():
+            raise ConfigError(f'--allow {check} needs a reason: --allow {check}="why it is all right"')
+        allowed[check] = reason.strip()
+    return allowed
+
+
+__all__ = ["CHECKS", "Audit", "AuditInput", "Check", "audit", "parse_allow", "require_no_stop", "words_of"]

@@ -1,0 +1,109 @@
+"""Checks for what separates chosen from rejected without being meant: length, and single words."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+from scipy.stats import binomtest, false_discovery_control
+
+from rather.auditing.findings import AuditInput
+from rather.records import Finding, Verdict
+
+# Runs of letters and digits; every CJK character by itself, since those words have no spaces between them.
+_WORD = re.compile(r"[⺀-鿿豈-﫿぀-ヿ가-힯]|[^\W_]+", re.UNICODE)
+
+WORDS_LISTED = 12
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-case words; each Chinese, Japanese or Korean character counts as one."""
+    return _WORD.findall(text.lower())
+
+
+def length_difference(given: AuditInput) -> list[Finding]:
+    """How often the longer answer is the chosen one, by a two-sided sign test over the pairs of unequal length."""
+    differences = np.array([len(words_of(pair.chosen)) - len(words_of(pair.rejected)) for pair in given.pairs])
+    unequal = int((differences != 0).sum())
+    longer = int((differences > 0).sum())
+    if not unequal:
+        return []
+    share = longer / unequal
+    test = binomtest(longer, unequal)
+    interval = test.proportion_ci(method="wilson")
+    sure = test.pvalue < 0.01
+    verdict: Verdict = "warn" if sure and not 0.3 <= share <= 0.7 else "pass"
+    side = "longer" if share > 0.5 else "shorter"
+    return [
+        Finding(
+            check="length_difference",
+            verdict=verdict,
+            message=(
+                f"chosen is the longer answer in {share:.0%} of the {unequal:,} pairs of unequal length (95 % interval "
+                f"{interval.low:.0%} to {interval.high:.0%}; median difference {np.median(differences):+.0f} words)"
+            ),
+            cure=f"balance the lengths, or the model learns to answer {side}" if verdict != "pass" else "",
+            count=longer,
+            total=unequal,
+            evidence={"share_longer": share, "low": interval.low, "high": interval.high, "p": test.pvalue},
+        )
+    ]
+
+
+def telling_words(given: AuditInput) -> list[Finding]:
+    """Words that predict the label by themselves, those declared as intended aside.
+
+    For each word the pairs in which exactly one side has it are counted; a fair word stands on either side equally
+    often. Two-sided binomial tests, Benjamini–Hochberg over all words that occur so in at least 8 pairs.
+    """
+    intended = {word for text in given.intended for word in words_of(text)}
+    on_chosen: Counter[str] = Counter()
+    on_rejected: Counter[str] = Counter()
+    for pair in given.pairs:
+        chosen, rejected = set(words_of(pair.chosen)), set(words_of(pair.rejected))
+        on_chosen.update(chosen - rejected)
+        on_rejected.update(rejected - chosen)
+    rows = []
+    for word in sorted(set(on_chosen) | set(on_rejected)):
+        total = on_chosen[word] + on_rejected[word]
+        if total >= 8:
+            rows.append((word, on_chosen[word], total, binomtest(on_chosen[word], total).pvalue))
+    if not rows:
+        return []
+    adjusted = false_discovery_control([p for *_, p in rows])
+    telling = [
+        {
+            "word": word,
+            "side": "chosen" if wins * 2 > total else "rejected",
+            "pairs": total,
+            "share": max(wins, total - wins) / total,
+            "covers": total / len(given.pairs),
+            "q": float(q),
+            "intended": word in intended,
+        }
+        for (word, wins, total, _), q in zip(rows, adjusted, strict=True)
+        if q < 0.01
+    ]
+    telling.sort(key=lambda row: (-row["covers"] * (2 * row["share"] - 1), row["word"]))
+    unintended = [row for row in telling if not row["intended"]]
+    # What matters is how many pairs one unintended word decides, and how surely. It never stops a run by itself: only
+    # the user knows whether the word is the lesson.
+    worst = max((row["covers"] * (2 * row["share"] - 1) for row in unintended), default=0.0)
+    verdict: Verdict = "warn" if worst >= 0.3 else "pass"
+    named = ", ".join(
+        f'"{row["word"]}" ({row["side"]} in {row["share"]:.0%} of {row["pairs"]})' for row in unintended[:3]
+    )
+    silenced = ", ".join(f'"{row["word"]}"' for row in telling if row["intended"])
+    return [
+        Finding(
+            check="telling_words",
+            verdict=verdict,
+            message=(f"words that tell the label: {named}" if named else "no unintended word tells the label")
+            + (f"; intended: {silenced}" if silenced else ""),
+            cure="vary the wording, or declare what is meant with --intended" if verdict != "pass" else "",
+            count=len(unintended),
+            total=len(rows),
+            evidence={"words": telling[:WORDS_LISTED], "worst": worst, "warn_at": 0.3},
+        )
+    ]

@@ -1,0 +1,124 @@
+"""The whole audit: its verdict, its words, and the gate."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import pytest
+
+from rather.auditing import CHECKS, Audit, AuditInput, audit, parse_allow, require_no_stop
+from rather.errors import AuditStop, ConfigError
+from rather.records import Finding, Pair, Verdict
+
+SAME = [Pair(prompt=f"q{n}", chosen=f"a{n}", rejected=f"a{n}", source=f"p.jsonl:{n}") for n in range(1, 4)]
+
+
+def finding(verdict: Verdict, check: str = "duplicates") -> Finding:
+    return Finding(check=check, verdict=verdict, message=f"2 of 9 pairs {check}", cure="mend them")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "allowed", "verdict"),
+    [
+        ([], [], "pass"),
+        ([("pass", "duplicates")], [], "pass"),
+        ([("pass", "duplicates"), ("warn", "contradictions")], [], "warn"),
+        ([("stop", "duplicates"), ("warn", "contradictions")], [], "stop"),
+        ([("stop", "duplicates"), ("warn", "contradictions")], ["duplicates"], "warn"),
+        ([("stop", "duplicates"), ("stop", "contradictions")], ["duplicates"], "stop"),
+        ([("stop", "duplicates"), ("warn", "contradictions")], ["duplicates", "contradictions"], "pass"),
+        ([("stop", "duplicates"), ("warn", "contradictions")], ["all"], "pass"),
+    ],
+)
+def test_the_verdict_is_the_worst_that_was_not_allowed(
+    verdicts: list[tuple[Verdict, str]], allowed: list[str], verdict: Verdict
+):
+    result = Audit(tuple(finding(*given) for given in verdicts), dict.fromkeys(allowed, "meant"))
+    assert result.verdict == verdict
+    stopping = [check for given, check in verdicts if given == "stop" and not {check, "all"} & set(allowed)]
+    assert [stop.check for stop in result.stops] == stopping
+
+
+def test_lines_say_what_is_wrong_the_cure_or_why_it_is_allowed():
+    result = Audit((finding("warn"), finding("pass", "a"), finding("stop", "contradictions")), {"duplicates": "meant"})
+    assert result.lines() == [
+        "audit: warn: duplicates: 2 of 9 pairs duplicates (allowed: meant)",
+        "audit: stop: contradictions: 2 of 9 pairs contradictions; mend them",
+        "audit: verdict stop (3 findings)",
+    ]
+
+
+def test_a_stop_raises_one_line_with_cure_and_way_out():
+    with pytest.raises(AuditStop) as caught:
+        require_no_stop(audit(SAME))
+    assert str(caught.value) == (
+        "audit: identical_sides: 3 of 3 pairs have the same text on both sides; drop them; if there are many, the "
+        'correction or ranking that made the pairs changed nothing, or pass --allow identical_sides="reason"'
+    )
+
+
+def test_an_allowed_stop_is_kept_on_record():
+    result = audit(SAME, allow={"identical_sides": "a control run"})
+    require_no_stop(result)
+    assert result.verdict == "pass"
+    (record,) = [found for found in result.findings if found.check == "identical_sides"]
+    assert (record.verdict, record.count, record.examples) == ("stop", 3, ("p.jsonl:1", "p.jsonl:2", "p.jsonl:3"))
+
+
+def test_as_json_is_json_with_verdict_findings_and_reasons():
+    pairs = [Pair(prompt=f"q{n}", chosen=f"sure {n} x", rejected=f"no {n}") for n in range(20)]
+    written = json.loads(json.dumps(audit(pairs, allow={"telling_words": "meant"}).as_json()))
+    assert written["verdict"] == "warn"  # every chosen is longer
+    assert written["allowed"] == {"telling_words": "meant"}
+    assert {found["check"]: found["verdict"] for found in written["findings"]} == {
+        "identical_sides": "pass",
+        "empty_sides": "pass",
+        "duplicates": "pass",
+        "contradictions": "pass",
+        "constant_answer": "pass",
+        "length_difference": "warn",
+        "telling_words": "warn",  # it never stops by itself
+    }
+
+
+def test_no_pairs_give_no_complaint():
+    assert audit([]).verdict == "pass"
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_check_keeps_the_contract(name: str):
+    check = CHECKS[name]
+    assert inspect.getdoc(check)
+    found = check(AuditInput(pairs=SAME, tokenised=[_Tokens() for _ in SAME]))
+    assert {finding.check for finding in found} <= {name}
+    assert {finding.verdict for finding in check(AuditInput(pairs=[], tokenised=[]))} <= {"pass"}
+
+
+class _Tokens:
+    chosen_truncated = False
+    rejected_truncated = False
+    same_tokens = False
+
+
+def test_parse_allow_takes_check_and_reason():
+    assert parse_allow(["duplicates=weights are meant", "all= a=b "]) == {
+        "duplicates": "weights are meant",
+        "all": "a=b",
+    }
+    assert parse_allow([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("duplicate=x", f'--allow: no check is called "duplicate"; there are {", ".join(CHECKS)} and all'),
+        ("=x", f'--allow: no check is called ""; there are {", ".join(CHECKS)} and all'),
+        ("duplicates", '--allow duplicates needs a reason: --allow duplicates="why it is all right"'),
+        ("duplicates= ", '--allow duplicates needs a reason: --allow duplicates="why it is all right"'),
+    ],
+)
+def test_parse_allow_refuses_what_names_no_check_or_gives_no_reason(entry: str, said: str):
+    with pytest.raises(ConfigError) as caught:
+        parse_allow([entry])
+    assert str(caught.value) == said
