@@ -1,0 +1,177 @@
+"""From records to tokens: the only file that knows chat templates.
+
+A conversation is rendered and tokenised once, whole, and the boundary between prompt and answer is found in tokens: it
+lies where the tokens of the prompt alone and those of the whole conversation part. Exactly one end-of-turn is trained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from rather.errors import ModelError, RowError
+from rather.model.pack import Sample
+from rather.records import Message, Pair, Prompt, Response
+
+_PROBE = "rather-probe"
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """A pair as it will be trained. A truncated side has lost its end-of-turn."""
+
+    pair: Pair
+    chosen: Sample
+    rejected: Sample
+    chosen_truncated: bool
+    rejected_truncated: bool
+
+    @property
+    def samples(self) -> tuple[Sample, Sample]:
+        return self.chosen, self.rejected
+
+    @property
+    def same_tokens(self) -> bool:
+        """True if nothing is left to tell the sides apart."""
+        return self.chosen.tokens == self.rejected.tokens
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of both conversations, the prompt counted once: a cheap upper bound of what packing lays out."""
+        return self.chosen.prompt_tokens + self.chosen.completion_tokens + self.rejected.completion_tokens
+
+
+class Renderer:
+    """Turns prompts and pairs into token ids with a model's own tokenizer and chat template.
+
+    max_length     tokens that a conversation may have; a longer answer is cut at its end
+    stop_tokens    ids at which the model stops generating
+    system_prompt  put before every conversation that has no system turn, in place of the template's own
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_length: int = 1024,
+        stop_tokens: frozenset[int] = frozenset(),
+        system_prompt: str | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.system_prompt = system_prompt
+        self.has_template = bool(tokenizer.chat_template)
+        eos = tokenizer.eos_token_id
+        self._text_end: int | None = eos if isinstance(eos, int) else None
+        self._chat_end = self._find_chat_end() if self.has_template else None
+        self.stop_tokens = stop_tokens | {t for t in (self._text_end, self._chat_end) if t is not None}
+        self.stops_at_chat_end = self._chat_end is None or not stop_tokens or self._chat_end in stop_tokens
+        self._reserved = tuple(sorted(str(token) for token in set(tokenizer.all_special_tokens) if str(token).strip()))
+
+    def prompt_tokens(self, prompt: Prompt) -> list[int]:
+        """What the model is given to answer `prompt`."""
+        if isinstance(prompt, str):
+            return self._encode_text(prompt)
+        return self._encode(self._template(prompt, generation=True))
+
+    def pair(self, pair: Pair) -> TokenPair:
+        """Tokenise both conversations. Raises RowError where no honest training example can be made."""
+        self._refuse_reserved(pair)
+        prompt = self.prompt_tokens(pair.prompt)
+        chosen = self._conversation(pair.prompt, pair.chosen)
+        rejected = self._conversation(pair.prompt, pair.rejected)
+        boundary = min(_shared(prompt, chosen), _shared(prompt, rejected))
+        # A merge across the boundary moves it by a token or two; a template that rewrites the prompt once the answer is
+        # there moves it far, and then what is trained would not be what is asked.
+        if boundary < 1 or boundary < len(prompt) - 8:
+            raise RowError("the chat template renders the prompt differently once an answer follows it")
+        if boundary >= self.max_length:
+            raise RowError(
+                f"the prompt has {boundary:,} tokens and leaves no room for an answer in {self.max_length:,}"
+            )
+        return TokenPair(
+            pair=pair,
+            chosen=Sample(tuple(chosen[: self.max_length]), boundary),
+            rejected=Sample(tuple(rejected[: self.max_length]), boundary),
+            chosen_truncated=len(chosen) > self.max_length,
+            rejected_truncated=len(rejected) > self.max_length,
+        )
+
+    def response(self, response: Response) -> Sample:
+        """A generated answer as the model produced it, token by token."""
+        prompt = self.prompt_tokens(response.question.prompt)
+        return Sample((*prompt, *response.tokens), len(prompt))
+
+    def decode(self, tokens: list[int] | tuple[int, ...]) -> str:
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def token_text(self, token: int) -> str:
+        """One token as text, special ones by name, line breaks visible; a part of a character as its bytes' stand-in."""
+        return str(self.tokenizer.decode([token])).replace("\n", "⏎\n") or f"<{token}>"
+
+    def _conversation(self, prompt: Prompt, answer: str) -> list[int]:
+        """Tokens of prompt and answer up to and including the end-of-turn."""
+        if isinstance(prompt, str):
+            if self._text_end is None:
+                raise ModelError("the tokenizer has no end-of-text token; set eos_token in tokenizer_config.json")
+            return [*self._encode_text(prompt + answer), self._text_end]
+        text = self._template((*prompt, Message(role="assistant", content=answer)))
+        if self._chat_end is None:  # the template closes a turn with no token of its own
+            if self._text_end is None:
+                raise ModelError(
+                    "neither template nor tokenizer has an end-of-turn token; set eos_token in tokenizer_config.json"
+                )
+            end = text.rfind(answer.strip()) + len(answer.strip())
+            return [*self._encode(text[:end]), self._text_end]
+        tokens = self._encode(text)
+        last = len(tokens) - 1 - tokens[::-1].index(self._chat_end)
+        return tokens[: last + 1]
+
+    def _template(self, messages: tuple[Message, ...], *, generation: bool = False) -> str:
+        if not self.has_template:
+            raise ModelError(
+                "the model has no chat template but the data are conversations; use a chat model, or put its "
+                "chat_template.jinja into the model folder"
+            )
+        turns: list[dict[str, Any]] = [message.model_dump() for message in messages]
+        if self.system_prompt is not None and turns[0]["role"] != "system":
+            turns.insert(0, {"role": "system", "content": self.system_prompt})
+        try:
+            return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=generation))
+        except (TemplateError, TypeError, ValueError) as error:
+            raise RowError(f"the chat template refuses this conversation: {error}") from error
+
+    def _encode(self, text: str) -> list[int]:
+        """Token ids of a rendered conversation; the template has already written every special token."""
+        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def _encode_text(self, text: str) -> list[int]:
+        """Token ids of plain text, with the tokenizer's own beginning-of-text and without its end."""
+        tokens = list(self.tokenizer(text).input_ids)
+        return tokens[:-1] if tokens and tokens[-1] == self._text_end else tokens
+
+    def _find_chat_end(self) -> int | None:
+        """The first special token that the template puts behind an answer; None if it puts none."""
+        messages = (Message(role="user", content="?"), Message(role="assistant", content=_PROBE))
+        closing = self._template(messages).rpartition(_PROBE)[2]
+        special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
+        return next((token for token in self._encode(closing) if token in special), None)
+
+    def _refuse_reserved(self, pair: Pair) -> None:
+        """Text that spells a special token would be read as one, and a second end-of-turn trained inside the answer."""
+        messages = [pair.prompt] if isinstance(pair.prompt, str) else [message.content for message in pair.prompt]
+        for name, text in [*(("prompt", m) for m in messages), ("chosen", pair.chosen), ("rejected", pair.rejected)]:
+            for token in self._reserved:
+                if token in text:
+                    raise RowError(f'"{name}" contains the model\'s special token {token}')
+
+
+def _shared(left: list[int], right: list[int]) -> int:
+    """Length of the common prefix."""
+    for index, (a, b) in enumerate(zip(left, right, strict=False)):
+        if a != b:
+            return index
+    return min(len(left), len(right))
