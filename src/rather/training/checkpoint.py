@@ -1,0 +1,80 @@
+"""Checkpoints: what a run needs to go on as if it had never stopped, in safetensors, whole or not there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from rather.errors import RunDirError
+from rather.rundir import atomic_folder
+
+_WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: updates done, and seconds spent on them over all its parts."""
+
+    step: int
+    seconds: float
+
+
+def save_checkpoint(folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Write a checkpoint and then remove the older ones: at every moment one whole checkpoint is on disk."""
+    target = folder / f"step-{progress.step:06d}"
+    with atomic_folder(target) as scratch:
+        save_file(_trained(model), scratch / _WEIGHTS)
+        save_file(_optimizer_tensors(model, optimizer), scratch / _OPTIMIZER)
+        (scratch / _STATE).write_text(json.dumps(asdict(progress)), encoding="utf-8")
+    for older in folder.glob("step-*"):
+        if older != target:
+            shutil.rmtree(older)
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint, if there is one."""
+    return max(folder.glob("step-*"), default=None)
+
+
+def load_checkpoint(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Put weights, optimiser state and random state back exactly. Raises RunDirError if the checkpoint does not fit."""
+    try:
+        weights = load_file(path / _WEIGHTS)
+        state = load_file(path / _OPTIMIZER)
+        progress = Progress(**json.loads((path / _STATE).read_text(encoding="utf-8")))
+    except Exception as error:  # safetensors raises its own kinds, all meaning the same here
+        raise RunDirError(f"{path} is damaged ({error}); remove it to start from the beginning") from error
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if set(trained) != set(weights):
+        raise RunDirError(f"{path} belongs to another model; remove it or choose another --out")
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            parameter.copy_(weights[name])
+    torch.set_rng_state(state.pop("rng"))
+    for name, parameter in trained.items():
+        prefix = f"{name}/"
+        own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        if own:
+            optimizer.state[parameter] = {
+                key: value.to(parameter.device) if key != "step" else value for key, value in own.items()
+            }
+    return progress
+
+
+def _trained(model: torch.nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def _optimizer_tensors(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
+    for name, parameter in model.named_parameters():
+        state: dict[str, Any] = optimizer.state.get(parameter, {})
+        tensors.update({f"{name}/{key}": value.contiguous() for key, value in state.items()})
+    return tensors

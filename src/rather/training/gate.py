@@ -1,0 +1,42 @@
+"""`rather audit`: the checks that training runs first, on their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rather.auditing import Audit
+from rather.auditing import audit as check
+from rather.errors import InputError
+from rather.formats import load_pairs, require_clean
+from rather.records import Pair
+
+
+def audit(
+    pairs: Path | Sequence[Pair],
+    *,
+    model: str | None = None,
+    max_length: int = 1024,
+    intended: Sequence[str] = (),
+    allow: Mapping[str, str] | None = None,
+    skip_bad: bool = False,
+) -> Audit:
+    """What `pairs` would teach. With `model`, also how they look through its tokenizer and chat template.
+
+    Raises InputError for rows that cannot be used (unless `skip_bad`), and ModelError.
+    """
+    given, refused, rows = load_pairs(pairs)
+    tokenised = None
+    if model is not None:
+        # Only here: an audit of the data alone needs no torch.
+        from rather.model import Renderer, load_tokenizer
+        from rather.training.prepare import tokenise
+
+        tokenised, unfit = tokenise(given, Renderer(load_tokenizer(model), max_length=max_length))
+        given = [item.pair for item in tokenised]
+        refused += unfit
+    if not skip_bad:
+        require_clean(refused, rows)
+    if not given:
+        raise InputError(f"{pairs if isinstance(pairs, Path) else 'pairs'}: no usable pair in {rows:,} rows")
+    return check(given, intended=intended, tokenised=tokenised, allow=allow)

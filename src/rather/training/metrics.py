@@ -1,0 +1,19 @@
+"""The words of `metrics.jsonl`."""
+
+from __future__ import annotations
+
+METRICS = {
+    "step": "number of the update, from 1",
+    "loss": "what is minimised, SFT term included, in nats a pair",
+    "margin": "chosen_reward − rejected_reward",
+    "accuracy": "share of pairs with margin above 0; an exact tie counts half",
+    "chosen_reward": "β·(log π − log π_ref) of the chosen answer (β = 1 for losses without β)",
+    "rejected_reward": "the same of the rejected answer",
+    "chosen_logp": "log-probability of the chosen answer, summed over its tokens, in nats",
+    "rejected_logp": "the same of the rejected answer",
+    "chosen_logp_change_per_token": "how much likelier the chosen answer became since the start, in nats a token; "
+    "below 0 while the margin grows means that both answers are being forgotten",
+    "lr": "learning rate of this update",
+    "grad_norm": "length of the gradient before clipping",
+    "pairs_per_s": "pairs of this update over its seconds",
+}

@@ -1,0 +1,74 @@
+"""From a file of pairs to audited, tokenised pairs: everything that can go wrong before a model is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rather.auditing import Audit, audit, require_no_stop
+from rather.errors import InputError, RowError
+from rather.formats import Refusal, load_pairs, require_clean
+from rather.model import Renderer, TokenPair
+from rather.progress import say
+from rather.records import Pair
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Pairs as they will be trained, what was refused on the way, and what the audit says."""
+
+    token_pairs: tuple[TokenPair, ...]
+    refused: tuple[Refusal, ...]
+    rows: int
+    audit: Audit
+
+    @property
+    def data_hash(self) -> str:
+        """SHA-256 over the ids of the pairs in order: what is trained, wherever it was stored."""
+        return hashlib.sha256("\n".join(item.pair.id for item in self.token_pairs).encode()).hexdigest()
+
+
+def tokenise(pairs: Sequence[Pair], renderer: Renderer) -> tuple[list[TokenPair], list[Refusal]]:
+    """The pairs that can be tokenised honestly, and the others with the reason."""
+    kept: list[TokenPair] = []
+    refused: list[Refusal] = []
+    for pair in pairs:
+        try:
+            kept.append(renderer.pair(pair))
+        except RowError as error:
+            refused.append(Refusal(pair.source or f"pair {pair.id}", error.reason))
+    return kept, refused
+
+
+def prepare(
+    source: Path | Sequence[Pair],
+    renderer: Renderer,
+    *,
+    limit: int | None = None,
+    as_chat: bool = False,
+    skip_bad: bool = False,
+    intended: Sequence[str] = (),
+    allow: Mapping[str, str] | None = None,
+) -> Prepared:
+    """Read, tokenise and audit. Raises InputError for a bad row unless `skip_bad`, AuditStop on a stop finding."""
+    pairs, refused, rows = load_pairs(source, limit=limit, as_chat=as_chat)
+    if not skip_bad:
+        require_clean(refused, rows)
+    token_pairs, unfit = tokenise(pairs, renderer)
+    refused += unfit
+    if not skip_bad:
+        require_clean(refused, rows)
+    if not token_pairs:
+        first = f"; the first: {refused[0].place}: {refused[0].reason}" if refused else ""
+        raise InputError(f"{source if isinstance(source, Path) else 'pairs'}: no usable pair in {rows:,} rows{first}")
+    if renderer.has_template and not all(item.pair.is_chat for item in token_pairs):
+        say(
+            "note: plain-text pairs are trained without the model's chat template; --as-chat makes each prompt a user turn"
+        )
+    result = audit([item.pair for item in token_pairs], intended=intended, tokenised=token_pairs, allow=allow)
+    for line in result.lines():
+        say(line)
+    require_no_stop(result)
+    return Prepared(tuple(token_pairs), tuple(refused), rows, result)

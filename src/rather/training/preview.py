@@ -1,0 +1,57 @@
+"""Show pairs as they will be trained: every token, the completion in colour, what is cut off, the end-of-turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from rather.errors import RowError
+from rather.model import Renderer, Sample, TokenPair, load_tokenizer
+from rather.training.prepare import load_pairs
+
+_CHOSEN, _REJECTED, _END = "green", "red", "reverse"
+
+
+def preview(
+    source: Path, *, model: str, limit: int, max_length: int, as_chat: bool = False, system_prompt: str | None = None
+) -> None:
+    """Print the first `limit` pairs token by token. Rows that would be refused are shown with their reason."""
+    renderer = Renderer(load_tokenizer(model), max_length=max_length, system_prompt=system_prompt)
+    pairs, refused, _ = load_pairs(source, limit=limit, as_chat=as_chat)
+    console = Console(highlight=False)
+    for refusal in refused:
+        console.print(Text(f"{refusal.place}: refused: {refusal.reason}"))
+    for pair in pairs:
+        try:
+            _show(console, renderer, renderer.pair(pair))
+        except RowError as error:
+            console.print(Text(f"{pair.source}: refused: {error.reason}"))
+
+
+def _show(console: Console, renderer: Renderer, item: TokenPair) -> None:
+    console.rule(Text(f"{item.pair.source or item.pair.id}"))
+    prompt = item.chosen.tokens[: item.chosen.prompt_tokens]
+    console.print(Text(f"prompt, {len(prompt)} tokens, given and not trained"))
+    console.print(_tokens(renderer, prompt, "dim"))
+    for name, sample, cut, style in (
+        ("chosen", item.chosen, item.chosen_truncated, _CHOSEN),
+        ("rejected", item.rejected, item.rejected_truncated, _REJECTED),
+    ):
+        fate = "cut at --max-length: no end-of-turn" if cut else "ends its turn"
+        console.print(Text(f"{name}, {sample.completion_tokens} tokens trained, {fate}"))
+        console.print(_completion(renderer, sample, style, cut=cut))
+
+
+def _completion(renderer: Renderer, sample: Sample, style: str, *, cut: bool) -> Text:
+    tokens = sample.tokens[sample.prompt_tokens :]
+    text = _tokens(renderer, tokens if cut else tokens[:-1], style)
+    if cut:
+        return text.append(" ✂", style="bold yellow")
+    return text.append(renderer.token_text(tokens[-1]), style=f"{style} {_END}")
+
+
+def _tokens(renderer: Renderer, tokens: tuple[int, ...], style: str) -> Text:
+    """Tokens parted by "|", without which their borders could not be seen in print or without colour."""
+    return Text("|", style="dim").join(Text(renderer.token_text(token), style=style) for token in tokens)

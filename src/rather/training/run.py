@@ -1,0 +1,304 @@
+"""A training run from pairs to a model folder: read it from top to bottom."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rather.errors import ConfigError, Interrupted, NonFiniteLoss, TrainError
+from rather.formats import write_refused
+from rather.losses import LOSSES, UNBOUNDED, PairLogps
+from rather.model import Loaded, Renderer, bf16_is_fast, load, load_tokenizer, model_hash, save
+from rather.model.check import packing_difference
+from rather.progress import say, task
+from rather.records import Pair
+from rather.rundir import RunDir, atomic_folder, open_run, sweep_scratch, write_json
+from rather.training.adapter import add_lora, merged
+from rather.training.allocator import keep_freed_memory
+from rather.training.batches import all_updates, micro_batches
+from rather.training.checkpoint import Progress, latest_checkpoint, load_checkpoint, save_checkpoint
+from rather.training.config import TrainConfig
+from rather.training.prepare import Prepared, prepare
+from rather.training.reference import Reference, compute_reference
+from rather.training.step import MicroBatch, NonFinite, Objective, StepStats, train_step
+
+METRICS, REFUSED, AUDIT, MODEL, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "model", "checkpoints"
+
+# How far the first update may be from "policy = reference": log-ratio margins in nats. Policy and reference come from
+# one function, and the reference of the first epoch is computed in the same micro-batches, so the margin is exactly 0
+# unless something is wrong; the room is for libraries that split products by load.
+STEP_0_MARGIN = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Where the run is and how it ended: the metrics of its last update."""
+
+    out: Path
+    model: Path
+    updates: int
+    last: dict[str, float]
+
+
+def train(
+    pairs: Path | Sequence[Pair],
+    *,
+    model: str,
+    out: Path,
+    config: TrainConfig | None = None,
+    limit: int | None = None,
+    as_chat: bool = False,
+    skip_bad: bool = False,
+    intended: Sequence[str] = (),
+    allow: Mapping[str, str] | None = None,
+) -> TrainResult:
+    """Train `model` on `pairs` and write `out/model`, `out/metrics.jsonl`, `out/refused.jsonl` and `out/audit.json`.
+
+    The same call on the same folder resumes a run that was stopped, and does nothing once it is done.
+    limit: use the first so many usable pairs. as_chat: plain-text prompts become user turns. skip_bad: list bad rows in
+    refused.jsonl instead of stopping. intended: words that are meant to be learned. allow: check → reason.
+
+    Raises InputError, ConfigError, ModelError, AuditStop, RunDirError, TrainError, NonFiniteLoss, Interrupted.
+    """
+    config = config or TrainConfig()
+    tokenizer = load_tokenizer(model)
+    renderer = Renderer(tokenizer, max_length=config.max_length, system_prompt=config.system_prompt)
+    ready = prepare(pairs, renderer, limit=limit, as_chat=as_chat, skip_bad=skip_bad, intended=intended, allow=allow)
+    inputs = {"pairs": ready.data_hash, "model": model_hash(model)}
+    with open_run(out, step="train", config=config.model_dump(), inputs=inputs) as run:
+        if run.done:
+            say(f"{out}: already trained")
+            return _result(run)
+        return _train(run, ready, model=model, renderer=renderer, config=config)
+
+
+def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, config: TrainConfig) -> TrainResult:
+    keep_freed_memory()
+    torch.manual_seed(config.seed)
+    sweep_scratch(run.path)
+    sweep_scratch(run.path / CHECKPOINTS)
+    loaded = load(model)
+    if loaded.window is not None and config.max_length > loaded.window:
+        raise ConfigError(
+            f"--max-length {config.max_length} is longer than the model's window of {loaded.window} tokens"
+        )
+    dtype = torch.bfloat16 if config.dtype == "bf16" else torch.float32
+    if dtype == torch.bfloat16 and not bf16_is_fast(loaded.model.device.type):
+        say("note: this processor has no bf16 products; --dtype fp32 is faster here, and more exact")
+    if config.loss in UNBOUNDED:
+        say(f"warning: {config.loss} has no lower bound: it degenerates by making rejected answers impossible; use dpo")
+    write_refused(run.path / REFUSED, ready.refused)
+    write_json(run.path / AUDIT, ready.audit.as_json())
+
+    policy = add_lora(loaded, config.lora_rank, seed=config.seed) if config.lora_rank else loaded.model
+    packed = _packing_is_exact(policy, ready, dtype=dtype)
+    trainable = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=config.peak_lr, weight_decay=config.weight_decay, fused=True)
+    plan = list(
+        all_updates(
+            len(ready.token_pairs), config.batch_pairs, epochs=config.epochs, seed=config.seed, shuffle=config.shuffle
+        )
+    )
+    first_epoch = plan[: len(plan) // config.epochs]
+    reference = compute_reference(
+        policy, ready.token_pairs, first_epoch, file=run.path / "reference.safetensors", dtype=dtype, packed=packed
+    )
+    objective = _objective(config)
+
+    done = Progress(step=0, seconds=0.0)
+    checkpoint = latest_checkpoint(run.path / CHECKPOINTS)
+    if checkpoint is not None:
+        done = load_checkpoint(checkpoint, policy, optimizer)
+        say(f"{run.path}: goes on after update {done.step} of {len(plan)}")
+    last: dict[str, float] = {}
+    started = time.monotonic() - done.seconds
+
+    def keep(step: int) -> None:
+        seconds = time.monotonic() - started
+        save_checkpoint(run.path / CHECKPOINTS, policy, optimizer, Progress(step, seconds))
+
+    with (
+        _metrics_file(run.path / METRICS, done.step) as write_metrics,
+        task("train", len(plan), done=done.step) as bar,
+        _stop_signal() as stop,
+    ):
+        for step, update in enumerate(plan[done.step :], start=done.step):
+            if stop.is_set():
+                keep(step)
+                raise Interrupted(f"{run.path}: stopped after update {step} of {len(plan)}; the same command goes on")
+            began = time.monotonic()
+            lr = learning_rate(step, len(plan), peak=config.peak_lr, warmup=config.warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            batches = [_micro_batch(ready, reference, cut) for cut in micro_batches(update, ready.token_pairs)]
+            try:
+                stats = train_step(
+                    policy,
+                    batches,
+                    objective,
+                    optimizer,
+                    max_grad_norm=config.max_grad_norm,
+                    reward_scale=config.reward_scale,
+                    dtype=dtype,
+                    packed=packed,
+                    on_batch=partial(_check_step_0, dtype=dtype) if step == 0 else lambda logps: None,
+                )
+            except NonFinite as error:
+                keep(step)
+                raise _non_finite(error, step, run.path, ready) from error
+            speed = len(update) / max(time.monotonic() - began, 1e-9)
+            last = {"step": step + 1, **asdict(stats), "lr": lr, "pairs_per_s": speed}
+            write_metrics(last)
+            bar.advance(1, _note(stats, speed))
+            if (step + 1) % config.save_every == 0 and step + 1 < len(plan):
+                keep(step + 1)
+    seconds = time.monotonic() - started
+    with atomic_folder(run.path / MODEL) as folder:
+        save(Loaded(merged(policy), loaded.tokenizer, loaded.path), folder, system_prompt=config.system_prompt)
+    run.finish(
+        pairs=len(ready.token_pairs),
+        rows=ready.rows,
+        refused=len(ready.refused),
+        updates=len(plan),
+        seconds=round(seconds, 3),
+        packed=packed,
+        audit={"verdict": ready.audit.verdict, "allowed": dict(ready.audit.allowed)},
+        base_model=model,
+        last=last or _last_metrics(run.path),
+    )
+    _drop_working_files(run.path)
+    return _result(run)
+
+
+def learning_rate(step: int, steps: int, *, peak: float, warmup: float) -> float:
+    """Linear from 0 to `peak` over the first `warmup` share of the steps, then linear to 0. `step` counts from 0."""
+    rising = round(warmup * steps)
+    if step < rising:
+        return peak * (step + 1) / rising
+    return peak * (steps - step) / max(steps - rising, 1)
+
+
+def _objective(config: TrainConfig) -> Objective:
+    options = {} if config.beta is None else {"beta": config.beta}
+    main = partial(LOSSES[config.loss], **options)
+    if not config.sft_weight:
+        return main
+
+    def with_sft(logps: PairLogps) -> Tensor:
+        return main(logps) + config.sft_weight * LOSSES["sft"](logps)
+
+    return with_sft
+
+
+def _micro_batch(ready: Prepared, reference: Reference, indices: Sequence[int]) -> MicroBatch:
+    chosen, rejected = reference.of(indices)
+    items = [ready.token_pairs[index] for index in indices]
+    return MicroBatch(
+        samples=tuple(item.samples for item in items),
+        ref_chosen=chosen,
+        ref_rejected=rejected,
+        ids=tuple(item.pair.id for item in items),
+    )
+
+
+def _packing_is_exact(policy: torch.nn.Module, ready: Prepared, *, dtype: torch.dtype) -> bool:
+    """Compare packed with plain log-probabilities on the two shortest pairs, and say so where they differ."""
+    shortest = sorted(ready.token_pairs, key=lambda item: item.tokens)[:2]
+    reason = packing_difference(policy, [item.samples for item in shortest], dtype=dtype)
+    if reason:
+        say(f"note: this model takes the plain path, one answer at a time: {reason}")
+    return reason is None
+
+
+def _check_step_0(logps: PairLogps, *, dtype: torch.dtype) -> None:
+    """Before anything is learned policy and reference are the same model, so the log-ratio margin must be 0."""
+    worst = float(logps.log_ratio_margin().detach().abs().max())
+    if not worst <= STEP_0_MARGIN[dtype]:
+        raise TrainError(
+            f"policy and reference differ by {worst:.3g} nats before the first update, so the loss would not start at "
+            "its neutral value; the model computes different values for the same input (dropout? unstable kernels?)"
+        )
+
+
+def _non_finite(error: NonFinite, step: int, out: Path, ready: Prepared) -> NonFiniteLoss:
+    places = {item.pair.id: item.pair.source for item in ready.token_pairs}
+    named = ", ".join(f"{pair_id} ({places[pair_id] or 'no file'})" for pair_id in error.ids[:4])
+    more = f" and {len(error.ids) - 4} more" if len(error.ids) > 4 else ""
+    return NonFiniteLoss(
+        f"the {error.what} of update {step + 1} is not finite, from pairs {named}{more}; the state before "
+        f"it is kept in {out / CHECKPOINTS}; lower --lr, or look at these pairs",
+        step=step + 1,
+        pair_ids=error.ids,
+    )
+
+
+def _note(stats: StepStats, speed: float) -> str:
+    return (
+        f"loss {stats.loss:.3f} margin {stats.margin:+.2f} acc {stats.accuracy:.0%} "
+        f"chosen {stats.chosen_logp_change_per_token:+.2f}/token {speed:.1f} pairs/s"
+    )
+
+
+@contextmanager
+def _metrics_file(path: Path, steps_done: int) -> Iterator[Any]:
+    """Append one line a step; lines beyond the checkpoint that the run goes on from are written anew."""
+    kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:steps_done] if path.is_file() else []
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(kept)
+        file.flush()
+
+        def write(row: dict[str, float]) -> None:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+
+        yield write
+
+
+@contextmanager
+def _stop_signal() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into an event that the loop looks at between updates; a second one stops at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+        say("stopping after this update; once more to stop at once")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _last_metrics(out: Path) -> dict[str, float]:
+    lines = (out / METRICS).read_text(encoding="utf-8").splitlines()
+    return json.loads(lines[-1]) if lines else {}
+
+
+def _drop_working_files(out: Path) -> None:
+    """Checkpoints and reference have served once the model is there."""
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    (out / "reference.safetensors").unlink(missing_ok=True)
+
+
+def _result(run: RunDir) -> TrainResult:
+    manifest = json.loads((run.path / "manifest.json").read_text(encoding="utf-8"))
+    return TrainResult(run.path, run.path / MODEL, manifest["updates"], manifest["last"])

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rather.training.batches import all_updates, micro_batches, updates_of_epoch
+
+COUNTS = {"pairs": st.integers(0, 60), "batch_pairs": st.integers(1, 20)}
+
+
+@given(**COUNTS, epoch=st.integers(0, 5), seed=st.integers(0, 9), shuffle=st.booleans())
+def test_an_epoch_has_every_pair_once(pairs: int, batch_pairs: int, epoch: int, seed: int, shuffle: bool):
+    updates = updates_of_epoch(pairs, batch_pairs, epoch=epoch, seed=seed, shuffle=shuffle)
+    assert sorted(index for update in updates for index in update) == list(range(pairs))
+    assert [len(update) for update in updates[:-1]] == [batch_pairs] * (len(updates) - 1)
+    assert all(updates)
+    assert updates == updates_of_epoch(pairs, batch_pairs, epoch=epoch, seed=seed, shuffle=shuffle)
+
+
+def test_without_shuffling_the_order_is_the_file_s():
+    for epoch in range(3):
+        updates = updates_of_epoch(5, 2, epoch=epoch, seed=epoch, shuffle=False)
+        assert updates == [(0, 1), (2, 3), (4,)]
+
+
+def test_the_shuffled_order_is_the_same_on_every_machine():
+    # Fixed for good: a run that was stopped under another version of Python resumes with the same updates.
+    assert updates_of_epoch(6, 4, epoch=0, seed=0, shuffle=True) == [(0, 5, 1, 4), (3, 2)]
+    assert updates_of_epoch(6, 4, epoch=1, seed=0, shuffle=True) == [(2, 0, 1, 5), (3, 4)]
+
+
+def test_seed_and_epoch_each_change_the_order():
+    orders = {
+        (seed, epoch): tuple(updates_of_epoch(50, 50, epoch=epoch, seed=seed, shuffle=True))
+        for seed in range(3)
+        for epoch in range(3)
+    }
+    assert len(set(orders.values())) == 9
+
+
+def test_a_batch_does_not_change_the_order():
+    whole = updates_of_epoch(10, 10, epoch=2, seed=7, shuffle=True)[0]
+    cut = updates_of_epoch(10, 3, epoch=2, seed=7, shuffle=True)
+    assert tuple(index for update in cut for index in update) == whole
+
+
+@given(**COUNTS, epochs=st.integers(1, 4), shuffle=st.booleans())
+def test_a_run_is_its_epochs_one_after_the_other(pairs: int, batch_pairs: int, epochs: int, shuffle: bool):
+    run = list(all_updates(pairs, batch_pairs, epochs=epochs, seed=3, shuffle=shuffle))
+    apart = [updates_of_epoch(pairs, batch_pairs, epoch=epoch, seed=3, shuffle=shuffle) for epoch in range(epochs)]
+    assert run == [update for epoch in apart for update in epoch]
+    assert len(run) == epochs * -(-pairs // batch_pairs)
+
+
+@dataclass(frozen=True)
+class Sized:
+    """All that cutting an update asks of a pair."""
+
+    tokens: int
+
+
+def cut(sizes: list[int], budget: int) -> list[tuple[int, ...]]:
+    return micro_batches(tuple(range(len(sizes))), [Sized(size) for size in sizes], token_budget=budget)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batches"),
+    [
+        ([], []),
+        ([10], [(0,)]),
+        ([5, 5], [(0, 1)]),  # the budget is reached, not passed
+        ([5, 6], [(0,), (1,)]),
+        ([11, 1], [(0,), (1,)]),  # longer than the budget: alone
+        ([1, 11, 1], [(0,), (1,), (2,)]),
+        ([4, 4, 4, 4, 4], [(0, 1), (2, 3), (4,)]),
+    ],
+)
+def test_an_update_is_cut_where_the_next_pair_would_pass_the_budget(sizes: list[int], batches: list[tuple[int, ...]]):
+    assert cut(sizes, budget=10) == batches
+
+
+def test_indices_of_the_update_are_kept():
+    sized = [Sized(tokens) for tokens in (9, 1, 9, 1)]
+    assert micro_batches((3, 0, 1), sized, token_budget=10) == [(3, 0), (1,)]  # type: ignore[arg-type]
+
+
+@given(st.lists(st.integers(1, 30), max_size=30), st.integers(1, 40))
+def test_every_pair_stands_in_one_micro_batch_within_the_budget(sizes: list[int], budget: int):
+    batches = cut(sizes, budget)
+    assert [index for batch in batches for index in batch] == list(range(len(sizes)))
+    assert all(len(batch) == 1 or sum(sizes[index] for index in batch) <= budget for batch in batches)
+    # none is cut without need: the next pair would not have fitted
+    for batch, following in itertools.pairwise(batches):
+        assert sum(sizes[index] for index in batch) + sizes[following[0]] > budget
