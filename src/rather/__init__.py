@@ -1,0 +1,67 @@
+"""`rather`: people's preferences between answers, turned into a language model that holds them.
+
+The verbs of the command line are functions here, with the same names and parameters. They are imported when first
+used, so that `import rather` needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rather.chat import chat
+    from rather.demos.config import DemoConfig
+    from rather.demos.identity import demo
+    from rather.evaluation.run import evaluate
+    from rather.formats import read_pairs, write_pairs
+    from rather.records import Message, Pair, Question, Response
+    from rather.reporting import report
+    from rather.training.config import TrainConfig
+    from rather.training.gate import audit
+    from rather.training.preview import preview
+    from rather.training.run import train
+
+__version__ = metadata.version("rather")
+
+_HOMES = {
+    "DemoConfig": "rather.demos.config",
+    "Message": "rather.records",
+    "Pair": "rather.records",
+    "Question": "rather.records",
+    "Response": "rather.records",
+    "TrainConfig": "rather.training.config",
+    "audit": "rather.training.gate",
+    "chat": "rather.chat",
+    "demo": "rather.demos.identity",
+    "evaluate": "rather.evaluation.run",
+    "preview": "rather.training.preview",
+    "read_pairs": "rather.formats",
+    "report": "rather.reporting",
+    "train": "rather.training.run",
+    "write_pairs": "rather.formats",
+}
+
+__all__ = [
+    "DemoConfig",
+    "Message",
+    "Pair",
+    "Question",
+    "Response",
+    "TrainConfig",
+    "audit",
+    "chat",
+    "demo",
+    "evaluate",
+    "preview",
+    "read_pairs",
+    "report",
+    "train",
+    "write_pairs",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rather' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

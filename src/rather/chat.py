@@ -1,0 +1,71 @@
+"""Talk to one model, or to two side by side, in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+from rather.errors import ConfigError
+from rather.generation import sample
+from rather.model import Loaded, Renderer, load
+from rather.records import Message, Question
+
+
+def chat(
+    models: Sequence[str], *, system_prompt: str | None, temperature: float, max_new_tokens: int, seed: int
+) -> None:
+    """Read questions line by line until an empty line or the end of input; each model keeps its own conversation."""
+    if temperature < 0 or max_new_tokens < 1:
+        raise ConfigError("--temperature must be 0 or more and --max-new-tokens 1 or more")
+    console = Console(highlight=False)
+    speakers = [_Speaker(load(name), name, system_prompt) for name in models]
+    while True:
+        question = _ask(console)
+        if not question:
+            return
+        answers = [
+            speaker.answer(question, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
+            for speaker in speakers
+        ]
+        if len(speakers) == 1:
+            console.print(Text(answers[0]))
+        else:
+            width = max(20, console.width // len(speakers) - 1)
+            panels = [Panel(Text(a), title=s.name, width=width) for s, a in zip(speakers, answers, strict=True)]
+            console.print(Columns(panels, padding=0))
+
+
+class _Speaker:
+    """A model and its side of the conversation."""
+
+    def __init__(self, loaded: Loaded, name: str, system_prompt: str | None) -> None:
+        self.loaded, self.name = loaded, name
+        self.renderer = Renderer(loaded.tokenizer, stop_tokens=loaded.stop_tokens, system_prompt=system_prompt)
+        self.messages: tuple[Message, ...] = ()
+
+    def answer(self, question: str, *, temperature: float, max_new_tokens: int, seed: int) -> str:
+        self.messages += (Message(role="user", content=question),)
+        answer = sample(
+            self.loaded,
+            self.renderer,
+            [Question(prompt=self.messages)],
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            seed=seed + len(self.messages),
+        )[0].text
+        self.messages += (Message(role="assistant", content=answer),)
+        return answer
+
+
+def _ask(console: Console) -> str:
+    if sys.stdin.isatty():
+        try:
+            return console.input("[bold]> [/bold]").strip()
+        except EOFError:
+            return ""
+    return sys.stdin.readline().strip()

@@ -1,0 +1,349 @@
+"""The command line: parse, call one function, print. Nothing here computes, and nothing heavy is imported for `--help`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from rather import __version__
+from rather.demos.config import DemoConfig
+from rather.errors import ConfigError, Interrupted, RatherError
+from rather.training.config import TrainConfig
+
+app = App(
+    name="rather",
+    help="Turn people's preferences between answers into a language model that holds them.",
+    version=__version__,
+    version_flags=["--version"],
+    help_flags=["--help", "-h"],
+    result_action="return_value",
+)
+
+Flat = Parameter(name="*")
+Allow = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
+Words = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
+
+
+@app.command
+def demo(*, out: Path = Path("runs/demo"), config: Annotated[DemoConfig | None, Flat] = None) -> None:
+    """Give a small real model a new identity, end to end, and show that it has it.
+
+    Parameters
+    ----------
+    out
+        Folder for everything the demo makes. A second run skips what is done there.
+    """
+    from rather.demos.identity import demo as run
+
+    result = run(out, config)
+    figures = result.figures
+    print(f"identity {figures['identity_rate_before']:.0%} → {figures['identity_rate_after']:.0%}", end=", ")
+    print(f"leak {figures['leak_rate_after']:.1%}, {figures['seconds']:.0f} s, {figures['peak_memory_gb']:.1f} GB")
+    print(f"report: {result.report}")
+
+
+@app.command
+def train(
+    pairs: Path,
+    /,
+    *,
+    model: str,
+    out: Path,
+    limit: int | None = None,
+    as_chat: Annotated[bool, Parameter(negative="")] = False,
+    skip_bad: Annotated[bool, Parameter(negative="")] = False,
+    intended: Words = None,
+    allow: Allow = None,
+    config_file: Annotated[Path | None, Parameter(name="--config")] = None,
+    config: Annotated[TrainConfig | None, Flat] = None,
+) -> None:
+    """Train a model on preference pairs. The same command resumes a run that was stopped.
+
+    Parameters
+    ----------
+    pairs
+        JSONL, JSON or Parquet (also .gz): native, TRL's preference form, or HH transcripts.
+    model
+        A folder in Hugging Face layout, a hub id, or a catalogued name (smollm2-135m-instruct).
+    out
+        Folder for the run: model/, metrics.jsonl, refused.jsonl, audit.json, manifest.json.
+    limit
+        Use the first so many usable pairs.
+    as_chat
+        Make each plain-text prompt a user turn of the model's chat template.
+    skip_bad
+        List rows that cannot be used in refused.jsonl and go on without them.
+    intended
+        A word that is meant to be learned; the audit judges the rest without it. May be repeated.
+    allow
+        CHECK=reason: train although this audit check says stop. May be repeated; `all` stands for every check.
+    config_file
+        TOML with any of the training options under the same names; flags win over it.
+    """
+    from rather.auditing import parse_allow
+    from rather.training.run import train as run
+
+    result = run(
+        pairs,
+        model=model,
+        out=out,
+        config=(config or TrainConfig()).merged_over(config_file),
+        limit=_positive("--limit", limit),
+        as_chat=as_chat,
+        skip_bad=skip_bad,
+        intended=tuple(intended or ()),
+        allow=parse_allow(allow or []),
+    )
+    last = result.last
+    print(
+        f"{result.updates} updates, loss {last['loss']:.4f}, margin {last['margin']:+.3f}, accuracy {last['accuracy']:.0%}"
+    )
+    print(f"model: {result.model}")
+
+
+@app.command
+def audit(
+    pairs: Path,
+    /,
+    *,
+    model: str | None = None,
+    max_length: int = 1024,
+    intended: Words = None,
+    allow: Allow = None,
+    skip_bad: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Say what a set of pairs would really teach. Exit status 0 for pass and warn, 2 for stop.
+
+    Parameters
+    ----------
+    pairs
+        JSONL, JSON or Parquet (also .gz).
+    model
+        With it, the pairs are also checked as this model's tokenizer and chat template make them.
+    max_length
+        Tokens of prompt and answer together; only with --model.
+    intended
+        A word that is meant to be learned. May be repeated.
+    allow
+        CHECK=reason: let this check pass. May be repeated.
+    skip_bad
+        Leave rows out that cannot be used.
+    """
+    from rather.auditing import parse_allow
+    from rather.training.gate import audit as run
+
+    if model is None and max_length != 1024:
+        raise ConfigError("--max-length does nothing without --model")
+    result = run(
+        pairs,
+        model=model,
+        max_length=max_length,
+        intended=tuple(intended or ()),
+        allow=parse_allow(allow or []),
+        skip_bad=skip_bad,
+    )
+    for line in result.lines():
+        print(line)
+    if result.verdict == "stop":
+        raise SystemExit(2)
+
+
+@app.command
+def preview(
+    pairs: Path,
+    /,
+    *,
+    model: str,
+    limit: int = 3,
+    max_length: int = 1024,
+    as_chat: Annotated[bool, Parameter(negative="")] = False,
+    system_prompt: str | None = None,
+) -> None:
+    """Show what will be trained, token by token, before a minute is spent.
+
+    Parameters
+    ----------
+    pairs
+        JSONL, JSON or Parquet (also .gz).
+    model
+        Whose tokenizer and chat template are used.
+    limit
+        How many pairs to show.
+    max_length
+        Tokens of prompt and answer together.
+    as_chat
+        Make each plain-text prompt a user turn.
+    system_prompt
+        As for train.
+    """
+    from rather.training.preview import preview as run
+
+    run(
+        pairs,
+        model=model,
+        limit=_positive("--limit", limit) or 3,
+        max_length=max_length,
+        as_chat=as_chat,
+        system_prompt=system_prompt,
+    )
+
+
+@app.command
+def evaluate(
+    model: str,
+    /,
+    *,
+    reference: str,
+    out: Path,
+    pairs: Path | None = None,
+    prompts: Path | None = None,
+    name: str | None = None,
+    maker: str | None = None,
+    limit: int | None = None,
+    skip_bad: Annotated[bool, Parameter(negative="")] = False,
+    dtype: str = "fp32",
+    seed: int = 0,
+) -> None:
+    """Measure a model beside the one it started from.
+
+    Parameters
+    ----------
+    model
+        The trained model.
+    reference
+        The model it is compared with.
+    out
+        Folder for eval.json, samples.jsonl and report.html.
+    pairs
+        Held-out pairs: accuracy and margin.
+    prompts
+        Text file with a question a line: answers side by side, KL, repetition, length.
+    name
+        With --maker: ask the demo's held-out questions and measure identity and leak.
+    maker
+        Who made the model that is called --name.
+    limit
+        Score the first so many pairs.
+    skip_bad
+        Leave rows out that cannot be used.
+    dtype
+        fp32 or bf16.
+    seed
+        Seed of the fresh samples.
+    """
+    from rather.demos.questions import asked
+    from rather.evaluation.run import evaluate as run
+    from rather.reporting import report as write
+
+    if dtype not in ("fp32", "bf16"):
+        raise ConfigError(f"--dtype {dtype}: choose fp32 or bf16")
+    figures = run(
+        model,
+        reference=reference,
+        out=out,
+        pairs=pairs,
+        questions=asked(prompts, identity=name is not None),
+        name=name,
+        maker=maker,
+        limit=_positive("--limit", limit),
+        skip_bad=skip_bad,
+        dtype=dtype,
+        seed=seed,
+    )
+    for key, value in figures.items():
+        if isinstance(value, float | int):
+            print(f"{key} {value:.4g}")
+    print(f"report: {write(out)}")
+
+
+@app.command
+def report(folder: Path, /) -> None:
+    """Write report.html for a run's folder.
+
+    Parameters
+    ----------
+    folder
+        The --out of a demo, a training run or an evaluation.
+    """
+    from rather.reporting import report as write
+
+    print(f"report: {write(folder)}")
+
+
+@app.command
+def chat(
+    model: str,
+    other: str | None = None,
+    /,
+    *,
+    system_prompt: str | None = None,
+    temperature: float = 0.0,
+    max_new_tokens: int = 200,
+    seed: int = 0,
+) -> None:
+    """Talk to a model in the terminal, or to two side by side.
+
+    Parameters
+    ----------
+    model
+        A model folder, hub id or catalogued name.
+    other
+        A second one, which answers the same.
+    system_prompt
+        Put before the conversation.
+    temperature
+        0 is greedy.
+    max_new_tokens
+        Longest answer, in tokens.
+    seed
+        Seed of sampled answers.
+    """
+    from rather.chat import chat as run
+
+    models = [model] if other is None else [model, other]
+    run(models, system_prompt=system_prompt, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
+
+
+def _positive(flag: str, value: int | None) -> int | None:
+    if value is not None and value < 1:
+        raise ConfigError(f"{flag} {value}: must be 1 or more")
+    return value
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; errors are one line on stderr and exit status 2 (130 after Ctrl-C)."""
+    # Model files come from disk or were asked for by name; progress bars of libraries would tear ours apart.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return _fail(ConfigError(_one_line(str(error))))
+    except RatherError as error:
+        return _fail(error)
+    except KeyboardInterrupt:
+        return _fail(Interrupted("stopped; the same command goes on from what is done"))
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. Python would complain once more while it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+def _fail(error: RatherError) -> int:
+    print(f"rather: {_one_line(str(error))}", file=sys.stderr)
+    return error.exit_status
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def entry() -> None:
+    """The console script."""
+    raise SystemExit(main())

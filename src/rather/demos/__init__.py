@@ -1,0 +1,1 @@
+"""Demonstrations: a real model, the whole line, in minutes."""

@@ -1,0 +1,208 @@
+"""The whole line on a real model: its own answers → corrected → pairs → audit → DPO → evaluation → report."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rather.demos.config import DemoConfig
+from rather.demos.questions import questions, wordings
+from rather.errors import ConfigError, TrainError
+from rather.evaluation.behaviour import IdentityJudge
+from rather.evaluation.run import answer, measure, read_evaluation, write_evaluation
+from rather.formats import read_pairs, write_jsonl, write_pairs
+from rather.model import Renderer, bf16_is_fast, load, load_tokenizer, model_hash
+from rather.pairing import Identity, corrected, retained
+from rather.progress import say
+from rather.records import Pair, Response
+from rather.reporting import report
+from rather.rundir import RunDir, open_run, read_manifest, write_json
+from rather.training.config import TrainConfig
+from rather.training.prepare import tokenise
+from rather.training.run import train
+
+# Tokens that an answer may have; identity answers are short, and what is cut off is cut back to whole sentences.
+IDENTITY_TOKENS, GENERAL_TOKENS = 40, 48
+TEMPERATURE = 0.7
+
+# Chosen by the runs recorded in benchmarks/NOTES.md.
+RECIPE: dict[str, Any] = {"loss": "dpo", "beta": 0.1, "sft_weight": 1.0, "lr": 8e-5, "epochs": 3, "batch_pairs": 8}
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """Where the demo's page is, and its figures."""
+
+    out: Path
+    report: Path
+    figures: dict[str, Any]
+
+
+def demo(out: Path, config: DemoConfig | None = None) -> DemoResult:
+    """Run the demo into `out`, skipping what is already done there. Raises what its steps raise."""
+    config = config or DemoConfig()
+    renderer = _renderer(config)
+    dtype = torch.bfloat16 if _precision(config) == "bf16" else torch.float32
+    inputs = {"model": model_hash(config.model)}
+    with open_run(out, step="demo", config=config.model_dump(), inputs=inputs) as run:
+        if run.done:
+            say(f"{out}: already done")
+            return DemoResult(out, out / "report.html", json.loads((out / "eval.json").read_text(encoding="utf-8")))
+        own, before = _answers_step(run, config, renderer, dtype, inputs)
+        _pairs_step(run, config, own, before)
+        _train_step(run, config)
+        figures = _evaluate_step(run, config, renderer, dtype, before)
+        steps = ("answers", "pairs", "train", "evaluate")
+        manifests = [read_manifest(out / step) for step in steps]
+        figures = {
+            **figures,
+            "seconds": round(sum(manifest["seconds"] for manifest in manifests), 1),
+            "seconds_by_step": {step: manifest["seconds"] for step, manifest in zip(steps, manifests, strict=True)},
+            "peak_memory_gb": round(peak_memory_gb(), 2),
+        }
+        _link_tree(out / "train" / "model", out / "model")
+        write_json(out / "eval.json", figures)
+        page = report(out)
+        run.finish(figures=figures, name=config.name, maker=config.maker)
+        return DemoResult(out, page, figures)
+
+
+def _renderer(config: DemoConfig) -> Renderer:
+    renderer = Renderer(load_tokenizer(config.model), system_prompt=config.system_prompt)
+    if not renderer.has_template:
+        raise ConfigError(f"the demo needs a chat model, and {config.model} has no chat template")
+    return renderer
+
+
+def _precision(config: DemoConfig) -> str:
+    if config.dtype != "auto":
+        return config.dtype
+    return "bf16" if bf16_is_fast("cpu") else "fp32"
+
+
+def _answers_step(
+    run: RunDir, config: DemoConfig, renderer: Renderer, dtype: torch.dtype, inputs: dict[str, str]
+) -> tuple[list[Response], list[Response]]:
+    """The model's own answers: sampled to the training questions, greedy to the held-out ones."""
+    path = run.path / "answers"
+    with open_run(path, step="demo answers", config=config.model_dump(), inputs=inputs) as step:
+        if not step.done:
+            started = time.monotonic()
+            loaded = load(config.model)
+            identity, general = questions("identity", "train"), questions("general", "train")
+            own = answer(
+                loaded, renderer, identity, title="own answers, identity", dtype=dtype,
+                temperature=TEMPERATURE, seed=config.seed, max_new_tokens=IDENTITY_TOKENS,
+            )  # fmt: skip
+            own += answer(
+                loaded, renderer, general, title="own answers, general", dtype=dtype, max_new_tokens=GENERAL_TOKENS
+            )
+            asked = questions("identity", "heldout") + questions("general", "heldout")
+            before = answer(loaded, renderer, asked, title="held-out answers", dtype=dtype)
+            write_jsonl(path / "own.jsonl", (r.model_dump() for r in own))
+            write_jsonl(path / "heldout.jsonl", (r.model_dump() for r in before))
+            step.finish(seconds=round(time.monotonic() - started, 3), own=len(own), heldout=len(before))
+    return _read_responses(path / "own.jsonl"), _read_responses(path / "heldout.jsonl")
+
+
+def _pairs_step(run: RunDir, config: DemoConfig, own: list[Response], before: list[Response]) -> None:
+    """Corrected and retained pairs, to train on and to hold out."""
+    path = run.path / "pairs"
+    with open_run(path, step="demo pairs", config=config.model_dump(), inputs={}) as step:
+        if step.done:
+            return
+        started = time.monotonic()
+        identity = Identity(config.name, config.maker)
+        facts: dict[str, Any] = {}
+        for split, answers in (("train", own), ("heldout", before)):
+            asked = [a for a in answers if a.question.tags["kind"] == "identity"]
+            general = [a for a in answers if a.question.tags["kind"] == "general"]
+            correct = corrected(asked, identity, wordings("correct"), seed=config.seed)
+            retain = retained(general, identity, wordings("leak"), seed=config.seed)
+            pairs = correct.pairs + retain.pairs
+            if not pairs:
+                raise TrainError(f"the model's answers made no {split} pair; is {config.model} a chat model?")
+            write_pairs(path / f"{split}.jsonl", pairs)
+            facts[split] = {
+                "corrected": len(correct.pairs),
+                "retained": len(retain.pairs),
+                "no_pair": {**correct.skipped, **retain.skipped},
+            }
+        say(f"pairs: {facts['train']['corrected']} corrected, {facts['train']['retained']} retained")
+        step.finish(seconds=round(time.monotonic() - started, 3), **facts)
+
+
+def _train_step(run: RunDir, config: DemoConfig) -> None:
+    train(
+        run.path / "pairs" / "train.jsonl",
+        model=config.model,
+        out=run.path / "train",
+        config=TrainConfig(**RECIPE, seed=config.seed, dtype=_precision(config), system_prompt=config.system_prompt),
+        intended=(config.name, config.maker),
+    )
+
+
+def _evaluate_step(
+    run: RunDir, config: DemoConfig, renderer: Renderer, dtype: torch.dtype, before: list[Response]
+) -> dict[str, Any]:
+    path = run.path / "evaluate"
+    trained = run.path / "train" / "model"
+    with open_run(
+        path, step="evaluate", config=config.model_dump(), inputs={"model": model_hash(str(trained))}
+    ) as step:
+        if step.done:
+            return read_evaluation(path)
+        started = time.monotonic()
+        held_out, _ = tokenise(_read_pairs(run.path / "pairs" / "heldout.jsonl"), renderer)
+        figures, samples = measure(
+            load(str(trained)),
+            load(config.model),
+            renderer,
+            questions=[response.question for response in before],
+            before=before,
+            held_out=held_out,
+            judge=IdentityJudge(Identity(config.name, config.maker)),
+            dtype=dtype,
+            seed=config.seed,
+        )
+        write_evaluation(step, figures, samples, seconds=time.monotonic() - started)
+        return figures
+
+
+def peak_memory_gb() -> float:
+    """The most memory that this process has had at once, in GB of 10⁹ bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
+
+
+def _read_responses(path: Path) -> list[Response]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [Response.model_validate_json(line) for line in lines]
+
+
+def _read_pairs(path: Path) -> list[Pair]:
+    return read_pairs(path).pairs
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    """The same files under a second name, without a second copy where the file system can."""
+
+    def link(a: str, b: str) -> str:
+        try:
+            os.link(a, b)
+        except OSError:
+            shutil.copy2(a, b)
+        return b
+
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(source, target, copy_function=link)

@@ -1,0 +1,70 @@
+"""How far the policy has moved from its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import torch
+
+from rather.errors import InputError
+from rather.losses import PairLogps
+from rather.model import Loaded, Renderer, Sample, TokenPair, pack, pair_logps, sample_logps
+from rather.progress import task
+from rather.records import Response
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Drift:
+    """KL(policy ‖ reference), estimated on fresh samples of the policy: mean over samples of log π − log π_ref, in nats.
+
+    `per_sequence` with its standard error; `per_token` divides by the samples' tokens.
+    """
+
+    per_sequence: float
+    standard_error: float
+    per_token: float
+    samples: int
+
+
+def kl_on_samples(
+    policy: Loaded, reference: Loaded, renderer: Renderer, samples: Sequence[Response], *, dtype: torch.dtype
+) -> Drift:
+    """KL from answers sampled from `policy` at temperature 1, no top-k: other samples would bias it."""
+    tokenised = [renderer.response(sample) for sample in samples if sample.tokens]
+    if not tokenised:
+        raise InputError("there are no samples to estimate KL from")
+    ours = _summed(policy, tokenised, dtype)
+    theirs = _summed(reference, tokenised, dtype)
+    ratios = [a - b for a, b in zip(ours, theirs, strict=True)]
+    tokens = sum(sample.completion_tokens for sample in tokenised)
+    error = stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else float("nan")
+    return Drift(fmean(ratios), error, sum(ratios) / tokens, len(ratios))
+
+
+def pair_logps_of(loaded: Loaded, token_pairs: Sequence[TokenPair], *, dtype: torch.dtype, title: str) -> PairLogps:
+    """Log-probabilities [P] of held-out pairs under a model, without gradient."""
+    parts = []
+    with torch.no_grad(), task(title, len(token_pairs)) as bar:
+        for start in range(0, len(token_pairs), BATCH):
+            batch = [item.samples for item in token_pairs[start : start + BATCH]]
+            parts.append(pair_logps(loaded.model, batch, dtype=dtype))
+            bar.advance(len(batch))
+    return PairLogps(
+        chosen=torch.cat([part.chosen for part in parts]),
+        rejected=torch.cat([part.rejected for part in parts]),
+        chosen_tokens=torch.cat([part.chosen_tokens for part in parts if part.chosen_tokens is not None]),
+        rejected_tokens=torch.cat([part.rejected_tokens for part in parts if part.rejected_tokens is not None]),
+    )
+
+
+def _summed(loaded: Loaded, samples: Sequence[Sample], dtype: torch.dtype) -> list[float]:
+    sums: list[float] = []
+    with torch.no_grad():
+        for start in range(0, len(samples), BATCH):
+            packed = pack([[sample] for sample in samples[start : start + BATCH]])
+            sums += sample_logps(loaded.model, packed, dtype=dtype).tolist()
+    return sums

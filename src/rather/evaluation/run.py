@@ -1,0 +1,204 @@
+"""One evaluation: everything that is measured of a model beside its reference, in one `eval.json`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rather.errors import ConfigError, InputError, RunDirError
+from rather.evaluation.behaviour import IdentityJudge, finished_rate, identity_rate, leak_rate, mean_length, repetition
+from rather.evaluation.drift import kl_on_samples
+from rather.evaluation.pairs import score_pairs
+from rather.formats import load_pairs, require_clean, write_jsonl
+from rather.generation import sample
+from rather.model import Loaded, Renderer, TokenPair, load, load_tokenizer, model_hash
+from rather.pairing import Identity
+from rather.progress import say, task
+from rather.records import Pair, Question, Response, content_id
+from rather.rundir import RunDir, open_run, write_json
+from rather.stats import Rate
+from rather.training.prepare import tokenise
+
+EVAL, SAMPLES = "eval.json", "samples.jsonl"
+ANSWER_TOKENS = 48
+KL_SAMPLES = 32
+
+
+def answer(
+    loaded: Loaded,
+    renderer: Renderer,
+    questions: Sequence[Question],
+    *,
+    title: str,
+    dtype: torch.dtype,
+    temperature: float = 0.0,
+    seed: int = 0,
+    max_new_tokens: int = ANSWER_TOKENS,
+) -> list[Response]:
+    """Answers with a progress bar; greedy unless a temperature is given."""
+    with task(title, len(questions)) as bar:
+        return sample(
+            loaded,
+            renderer,
+            questions,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            seed=seed,
+            dtype=dtype,
+            on_done=bar.advance,
+        )
+
+
+def measure(
+    policy: Loaded,
+    reference: Loaded,
+    renderer: Renderer,
+    *,
+    questions: Sequence[Question],
+    before: Sequence[Response],
+    held_out: Sequence[TokenPair],
+    judge: IdentityJudge | None,
+    dtype: torch.dtype,
+    seed: int,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Figures, and the answers side by side. `before` are the reference's answers to `questions`, in order.
+
+    Questions are judged by their tag `kind`: identity questions by the identity rate, general ones by the leak rate.
+    """
+    figures: dict[str, Any] = {}
+    after: list[Response] = []
+    if questions:
+        after = answer(policy, renderer, questions, title="answers after", dtype=dtype)
+        if judge is not None:
+            figures |= _identity_figures(before, after, judge)
+        general = [question for question in questions if question.tags.get("kind") != "identity"] or list(questions)
+        fresh = answer(
+            policy, renderer, general[:KL_SAMPLES], title="fresh samples", dtype=dtype, temperature=1.0, seed=seed
+        )
+        drift = kl_on_samples(policy, reference, renderer, fresh, dtype=dtype)
+        figures |= {"kl": drift.per_sequence, "kl_detail": asdict(drift)}
+    if held_out:
+        score = score_pairs(policy, reference, held_out, dtype=dtype)
+        figures |= {
+            "heldout_accuracy": score.accuracy.value,
+            "heldout_accuracy_reference": score.reference_accuracy.value,
+            "heldout_margin": score.margin,
+            "heldout_chosen_change_per_token": score.chosen_change_per_token,
+            "heldout_pairs": len(held_out),
+        }
+    for name, answers in (("before", before), ("after", after)) if questions else ():
+        figures[f"answers_{name}"] = {
+            "repetition": repetition(answers),
+            "mean_characters": mean_length(answers),
+            "finished": finished_rate(answers),
+        }
+    return figures, [_side_by_side(b, a, judge) for b, a in zip(before, after, strict=True)]
+
+
+def write_evaluation(run: RunDir, figures: dict[str, Any], samples: list[dict[str, Any]], *, seconds: float) -> None:
+    """Write eval.json and samples.jsonl, then the manifest."""
+    write_json(run.path / EVAL, figures)
+    write_jsonl(run.path / SAMPLES, samples)
+    run.finish(seconds=round(seconds, 3), samples=len(samples))
+
+
+def evaluate(
+    model: str,
+    *,
+    reference: str,
+    out: Path,
+    pairs: Path | Sequence[Pair] | None = None,
+    questions: Sequence[Question] = (),
+    name: str | None = None,
+    maker: str | None = None,
+    limit: int | None = None,
+    skip_bad: bool = False,
+    dtype: str = "fp32",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measure `model` beside `reference` and write `out/eval.json` and `out/samples.jsonl`; return the figures.
+
+    pairs: held-out pairs to score. questions: what both are asked. name, maker: an identity to look for in the answers.
+    Raises ConfigError where there is nothing to measure, and what reading and loading raise.
+    """
+    if pairs is None and not questions:
+        raise ConfigError("nothing to measure: give --pairs, --prompts or --name")
+    if (name is None) != (maker is None):
+        raise ConfigError("--name and --maker go together")
+    started = time.monotonic()
+    renderer = Renderer(load_tokenizer(model))
+    held_out: list[TokenPair] = []
+    if pairs is not None:
+        given, refused, rows = load_pairs(pairs, limit=limit)
+        held_out, unfit = tokenise(given, renderer)
+        if not skip_bad:
+            require_clean(refused + unfit, rows)
+        if not held_out:
+            raise InputError("no usable pair to score")
+    judge = IdentityJudge(Identity(name, maker)) if name is not None and maker is not None else None
+    config = {"name": name, "maker": maker, "dtype": dtype, "seed": seed}
+    inputs = {
+        "model": model_hash(model),
+        "reference": model_hash(reference),
+        "pairs": content_id([item.pair.id for item in held_out]),
+        "questions": content_id([question.id for question in questions]),
+    }
+    with open_run(out, step="evaluate", config=config, inputs=inputs) as run:
+        if run.done:
+            say(f"{out}: already evaluated")
+            return read_evaluation(out)
+        precision = torch.bfloat16 if dtype == "bf16" else torch.float32
+        policy, base = load(model), load(reference)
+        before = answer(base, renderer, questions, title="answers before", dtype=precision)
+        figures, samples = measure(
+            policy, base, renderer,
+            questions=questions, before=before, held_out=held_out, judge=judge, dtype=precision, seed=seed,
+        )  # fmt: skip
+        write_evaluation(run, figures, samples, seconds=time.monotonic() - started)
+        return figures
+
+
+def read_evaluation(out: Path) -> dict[str, Any]:
+    """The figures of a finished evaluation."""
+    try:
+        return json.loads((out / EVAL).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunDirError(f"{out / EVAL} cannot be read: {error}") from error
+
+
+def _identity_figures(before: Sequence[Response], after: Sequence[Response], judge: IdentityJudge) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for name, answers in (("before", before), ("after", after)):
+        asked = [a for a in answers if a.question.tags.get("kind") == "identity"]
+        general = [a for a in answers if a.question.tags.get("kind") != "identity"]
+        rates: dict[str, Rate] = {
+            f"identity_rate_{name}": identity_rate(asked, judge),
+            f"leak_rate_{name}": leak_rate(general, judge),
+        }
+        for language in sorted({a.question.tags["language"] for a in asked if "language" in a.question.tags}):
+            own = [a for a in asked if a.question.tags.get("language") == language]
+            rates[f"identity_rate_{name}_{language}"] = identity_rate(own, judge)
+        for key, value in rates.items():
+            figures[key] = value.value
+            figures[f"{key}_detail"] = asdict(value)
+    return figures
+
+
+def _side_by_side(before: Response, after: Response, judge: IdentityJudge | None) -> dict[str, Any]:
+    prompt = before.question.prompt
+    row: dict[str, Any] = {
+        "prompt": prompt if isinstance(prompt, str) else prompt[-1].content,
+        "tags": before.question.tags,
+        "before": before.text,
+        "after": after.text,
+    }
+    if judge is not None:
+        wanted = before.question.tags.get("kind") == "identity"
+        row["ok"] = judge.names_it(after.text) if wanted else not judge.leaks(after.text)
+    return row

@@ -1,0 +1,5 @@
+"""Figures and one self-contained page."""
+
+from rather.reporting.page import report
+
+__all__ = ["report"]

@@ -1,0 +1,62 @@
+"""Curves of a training run as inline SVG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("svg")
+
+from matplotlib.figure import Figure
+
+# Okabe–Ito: told apart by people who see fewer colours, and in grey.
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
+
+_STYLE = {
+    "svg.hashsalt": "rather",  # the same curve gives the same file
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+}
+
+CURVES: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = (
+    ("Loss", "nats a pair", (("loss", "loss", BLUE),)),
+    ("Does it tell chosen from rejected?", "implicit reward margin, nats", (("margin", "margin", BLUE),)),
+    ("Where does the margin come from?", "implicit reward, nats",
+     (("chosen_reward", "chosen", BLUE), ("rejected_reward", "rejected", ORANGE))),
+    ("Does the chosen answer stay likely?", "change since the start, nats a token",
+     (("chosen_logp_change_per_token", "chosen", GREEN),)),
+)  # fmt: skip
+
+
+def training_curves(metrics: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """(question, SVG) for each curve; metrics are the rows of metrics.jsonl."""
+    steps = [row["step"] for row in metrics]
+    drawn = []
+    for title, unit, series in CURVES:
+        with matplotlib.rc_context(_STYLE):
+            figure = Figure(figsize=(4.6, 2.6), layout="constrained")
+            axes = figure.subplots()
+            for key, label, colour in series:
+                axes.plot(steps, [row[key] for row in metrics], color=colour, label=label, linewidth=1.6)
+            if "loss" not in {key for key, *_ in series}:
+                axes.axhline(0, color="#888888", linewidth=0.8)
+            if len(series) > 1:
+                axes.legend(frameon=False)
+            axes.set_xlabel("update")
+            axes.set_ylabel(unit)
+            drawn.append((title, _svg(figure)))
+    return drawn
+
+
+def _svg(figure: Figure) -> str:
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :]

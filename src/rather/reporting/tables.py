@@ -1,0 +1,123 @@
+"""What the page says in words and rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = tuple[str, str, str, str]
+
+
+def headline(figures: Mapping[str, Any], audit: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One to three sentences that a reader needs first."""
+    said = []
+    if "identity_rate_after" in figures:
+        said.append(
+            f"Asked who it is, in words that it was not trained on, the model names the identity in "
+            f"{figures['identity_rate_after']:.0%} of the answers ({figures['identity_rate_before']:.0%} before)."
+        )
+        said.append(
+            f"In {figures['leak_rate_after']:.1%} of ordinary answers the identity turns up where it does not belong."
+        )
+    elif "heldout_accuracy" in figures:
+        said.append(
+            f"On pairs that it was not trained on, chosen gained over rejected in {figures['heldout_accuracy']:.0%}."
+        )
+    elif metrics:
+        last = metrics[-1]
+        said.append(
+            f"After {last['step']} updates the loss is {last['loss']:.3f} and the margin {last['margin']:+.2f} nats."
+        )
+        said.append("What the model now says has not been measured yet: `rather evaluate`.")
+    if audit:
+        said.append(f"The audit of the pairs says {audit['verdict']}.")
+    return said
+
+
+def eval_rows(figures: Mapping[str, Any]) -> list[Row]:
+    """(what, before, after, against what) for the table of figures; a figure that was not measured has no row."""
+    rows: list[Row] = []
+
+    def rate_row(key: str, what: str, note: str) -> None:
+        if f"{key}_after_detail" in figures:
+            rows.append(
+                (what, _rate(figures.get(f"{key}_before_detail")), _rate(figures.get(f"{key}_after_detail")), note)
+            )
+
+    rate_row("identity_rate", "Names the identity, all held-out questions", "share of answers; 95 % interval")
+    languages = sorted(k.removeprefix("identity_rate_after_") for k in figures if k.startswith("identity_rate_after_"))
+    for language in (name for name in languages if "detail" not in name):
+        before, after = (figures.get(f"identity_rate_{when}_{language}_detail") for when in ("before", "after"))
+        rows.append((f"… asked in {_LANGUAGES.get(language, language)}", _rate(before), _rate(after), "the same"))
+    rate_row("leak_rate", "Leaks it into ordinary answers", "share of answers; 0 is right")
+    if "heldout_accuracy" in figures:
+        rows.append(
+            (
+                "Prefers chosen on held-out pairs",
+                f"{figures['heldout_accuracy_reference']:.0%} likelier by the start model alone",
+                f"{figures['heldout_accuracy']:.0%} gained over the start model",
+                f"{figures['heldout_pairs']} pairs; mean margin {figures['heldout_margin']:+.1f} nats",
+            )
+        )
+        rows.append(
+            (
+                "Chosen's log-probability per token",
+                "0",
+                f"{figures['heldout_chosen_change_per_token']:+.2f}",
+                "change on held-out pairs, nats; below 0 is displacement",
+            )
+        )
+    if "kl_detail" in figures:
+        kl = figures["kl_detail"]
+        rows.append(
+            (
+                "KL to the start model",
+                "0",
+                f"{kl['per_sequence']:.1f} ± {kl['standard_error']:.1f}",
+                f"nats an answer, {kl['per_token']:.2f} a token; {kl['samples']} fresh samples, ± standard error",
+            )
+        )
+    if "answers_after" in figures:
+        before, after = figures["answers_before"], figures["answers_after"]
+        rows.append(
+            ("Repetition", f"{before['repetition']:.1%}", f"{after['repetition']:.1%}", "share of repeated 3-word runs")
+        )
+        rows.append(
+            ("Length of answers", f"{before['mean_characters']:.0f}", f"{after['mean_characters']:.0f}", "characters")
+        )
+        rows.append(
+            (
+                "Ends its turn by itself",
+                f"{before['finished']:.0%}",
+                f"{after['finished']:.0%}",
+                "within the tokens given",
+            )
+        )
+    return rows
+
+
+def provenance(manifests: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """(what, value) of everything that a second run would need."""
+    rows = []
+    for step, manifest in manifests.items():
+        for name, digest in manifest.get("inputs", {}).items():
+            rows.append((f"{step}: {name}", str(digest)))
+    versions = next(iter(manifests.values()), {}).get("versions", {})
+    rows += [(name, str(version)) for name, version in versions.items()]
+    return rows
+
+
+def pretty(value: Any) -> str:
+    """A config value as the user would write it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+_LANGUAGES = {"en": "English", "zh": "Chinese"}
+
+
+def _rate(detail: Mapping[str, Any] | None) -> str:
+    if not detail:
+        return "–"
+    share = detail["hits"] / detail["total"] if detail["total"] else 0.0
+    return f"{share:.1%} ({detail['hits']} of {detail['total']}; {detail['low']:.0%} to {detail['high']:.0%})"
