@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from hypothesis import settings
 # Slow machines run the same tests: the number of examples is bounded, not their time.
 settings.register_profile("house", deadline=None, max_examples=50)
 settings.load_profile("house")
+
+# Two threads that wait for each other on a busy machine make a tiny model a hundred times slower. Children inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

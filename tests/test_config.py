@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from conftest import WriteFile
 from pydantic import Field, ValidationError, model_validator
 
 from rather.config import Config, read_toml
 from rather.errors import ConfigError
+from tests.conftest import WriteFile
 
 
 class Oven(Config):

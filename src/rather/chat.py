@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from rather.errors import ConfigError
+from rather.errors import ConfigError, InputError
 from rather.generation import sample
 from rather.model import Loaded, Renderer, load
 from rather.records import Message, Question
@@ -22,6 +22,8 @@ def chat(
     """Read questions line by line until an empty line or the end of input; each model keeps its own conversation."""
     if temperature < 0 or max_new_tokens < 1:
         raise ConfigError("--temperature must be 0 or more and --max-new-tokens 1 or more")
+    if seed and not temperature:
+        raise ConfigError("--seed does nothing at --temperature 0, where no answer is sampled")
     console = Console(highlight=False)
     speakers = [_Speaker(load(name), name, system_prompt) for name in models]
     while True:
@@ -36,7 +38,7 @@ def chat(
             console.print(Text(answers[0]))
         else:
             width = max(20, console.width // len(speakers) - 1)
-            panels = [Panel(Text(a), title=s.name, width=width) for s, a in zip(speakers, answers, strict=True)]
+            panels = [Panel(Text(a), title=Text(s.name), width=width) for s, a in zip(speakers, answers, strict=True)]
             console.print(Columns(panels, padding=0))
 
 
@@ -68,4 +70,7 @@ def _ask(console: Console) -> str:
             return console.input("[bold]> [/bold]").strip()
         except EOFError:
             return ""
-    return sys.stdin.readline().strip()
+    try:
+        return sys.stdin.readline().strip()
+    except UnicodeDecodeError as error:
+        raise InputError("the input is not UTF-8; save or pipe it as UTF-8") from error

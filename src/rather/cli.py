@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
 
 from rather import __version__
 from rather.demos.config import DemoConfig
@@ -21,6 +22,7 @@ app = App(
     version_flags=["--version"],
     help_flags=["--help", "-h"],
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # main says what Ctrl-C leaves
 )
 
 Flat = Parameter(name="*")
@@ -115,7 +117,7 @@ def audit(
     intended: Words = None,
     allow: Allow = None,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
+) -> int:
     """Say what a set of pairs would really teach. Exit status 0 for pass and warn, 2 for stop.
 
     Parameters
@@ -148,8 +150,7 @@ def audit(
     )
     for line in result.lines():
         print(line)
-    if result.verdict == "stop":
-        raise SystemExit(2)
+    return 2 if result.verdict == "stop" else 0
 
 
 @app.command
@@ -320,10 +321,13 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # Paths and answers may hold what the terminal's encoding does not.
+    sys.stdout.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        status = app(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()  # here, where a closed pipe is expected, and not at exit
     except CycloptsError as error:
-        return _fail(ConfigError(_one_line(str(error))))
+        return _fail(ConfigError(_complaint(error)))
     except RatherError as error:
         return _fail(error)
     except KeyboardInterrupt:
@@ -332,7 +336,16 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader (`| head`) has seen enough. Python would complain once more while it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    return 0
+    return status or 0
+
+
+def _complaint(error: CycloptsError) -> str:
+    """What is wrong with the command line, in the words of `Config.build` where a config refused a value."""
+    if not isinstance(error.__cause__, ValidationError):
+        return str(error)
+    first = error.__cause__.errors()[0]
+    flag = "-".join(str(part) for part in first["loc"]).replace("_", "-")
+    return f"--{flag} {first.get('input')!s:.60}: {first['msg'].lower()}"
 
 
 def _fail(error: RatherError) -> int:

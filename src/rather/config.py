@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,6 +34,12 @@ class Config(BaseModel):
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
             raise ConfigError(f"{where}{key} = {first.get('input')!r:.60}: {first['msg'].lower()}") from error
+
+    def changed(self, options: Mapping[str, Any]) -> Self:
+        """This config with some fields set anew, and checked as a whole."""
+        if not options:
+            return self
+        return type(self).build({**self.model_dump(include=self.model_fields_set), **options})
 
     def merged_over(self, file: Path | None) -> Self:
         """This config's explicitly set values over those of a TOML file."""

@@ -78,6 +78,11 @@ class Question(Record):
     def id(self) -> str:
         return content_id(_plain(self.prompt))
 
+    @property
+    def text(self) -> str:
+        """What is asked: the text, or the conversation's last turn."""
+        return self.prompt if isinstance(self.prompt, str) else self.prompt[-1].content
+
 
 class Response(Record):
     """A model's answer to a question.

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import WriteFile
 
 from rather.errors import ConfigError, InputError
 from rather.formats import (
@@ -21,6 +20,7 @@ from rather.formats import (
     write_refused,
 )
 from rather.records import Message, Pair
+from tests.conftest import WriteFile
 
 GOOD = {"prompt": "Q", "chosen": "a", "rejected": "b"}
 TRANSCRIPT = {"chosen": "\n\nHuman: Q\n\nAssistant: a", "rejected": "\n\nHuman: Q\n\nAssistant: b"}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import WriteFile
 
 from rather.errors import InputError, RowError
 from rather.formats import rows
 from rather.formats.rows import Row, read_rows
+from tests.conftest import WriteFile
 
 A, B = {"a": 1}, {"b": "é"}
 JSONL = '{"a": 1}\n{"b": "é"}\n'

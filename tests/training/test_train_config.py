@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import WriteFile
 
 from rather.errors import ConfigError
 from rather.training.config import BETA_LOSSES, LOSS_NAMES, TrainConfig
+from tests.conftest import WriteFile
 
 
 def refusal(**values: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import shutil
@@ -47,16 +46,19 @@ class DemoResult:
     figures: dict[str, Any]
 
 
-def demo(out: Path, config: DemoConfig | None = None) -> DemoResult:
-    """Run the demo into `out`, skipping what is already done there. Raises what its steps raise."""
-    config = config or DemoConfig()
+def demo(out: str | Path, config: DemoConfig | None = None, **options: Any) -> DemoResult:
+    """Run the demo into `out`, skipping what is already done there. Raises what its steps raise.
+
+    options: fields of DemoConfig, over those of `config`.
+    """
+    config, out = (config or DemoConfig()).changed(options), Path(out)
     renderer = _renderer(config)
     dtype = torch.bfloat16 if _precision(config) == "bf16" else torch.float32
     inputs = {"model": model_hash(config.model)}
     with open_run(out, step="demo", config=config.model_dump(), inputs=inputs) as run:
         if run.done:
             say(f"{out}: already done")
-            return DemoResult(out, out / "report.html", json.loads((out / "eval.json").read_text(encoding="utf-8")))
+            return DemoResult(out, out / "report.html", read_evaluation(out))
         own, before = _answers_step(run, config, renderer, dtype, inputs)
         _pairs_step(run, config, own, before)
         _train_step(run, config)
@@ -185,8 +187,8 @@ def peak_memory_gb() -> float:
 
 
 def _read_responses(path: Path) -> list[Response]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [Response.model_validate_json(line) for line in lines]
+    with path.open(encoding="utf-8") as lines:  # not splitlines(): an answer may hold a U+2028
+        return [Response.model_validate_json(line) for line in lines]
 
 
 def _read_pairs(path: Path) -> list[Pair]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from rather.pairing import Identity
+from rather.pairing import Identity, mentions
 from rather.records import Response
 from rather.stats import Rate, rate
 
@@ -24,36 +24,38 @@ OTHERS = (
 _CLAIM = re.compile(
     r"\b(?:[Mm]y name is|I(?:'|’)m|I am|[Cc]all me|[Tt]his is)\s+(?:called\s+|named\s+)?((?:(?:Dr|Mr|Ms|Mrs)\.\s*)?[A-Z][\w-]+)"
 )
-_CLAIM_ZH = re.compile(r"(?:我叫|我的名字是|你可以叫我)\s*([A-Za-z][\w-]+|[一-鿿]{2,4})")
+_CLAIM_ZH = re.compile(r"(?:我叫做?|我的名字是|你可以叫我)\s*([A-Za-z][A-Za-z0-9_-]+|[一-鿿]{2,4})")
 _NO_NAMES = frozenset({"AI", "An", "A", "The", "Your", "Here", "Just", "Not", "One"})
 
 
 @dataclass(frozen=True)
 class IdentityJudge:
-    """Does an answer name this identity and no other?"""
+    """Does an answer name this identity and no other?
+
+    The rule does not read: "I'm Athene, not ChatGPT" names another assistant, and counts as wrong.
+    """
 
     identity: Identity
 
     def names_it(self, text: str) -> bool:
         """True if the name stands there as a word of its own and no other assistant, maker or name is claimed."""
-        return self._has(self.identity.name, text) and not self.names_another(text)
+        return mentions(self.identity.name, text) and not self.names_another(text)
 
-    def leaks(self, text: str) -> bool:
-        """True if name or maker stands in an answer to a question that has nothing to do with them."""
-        return any(self._has(word, text) for word in (self.identity.name, _distinctive(self.identity.maker)))
+    def leaks(self, text: str, *, asked: str = "") -> bool:
+        """True if name or maker stands in an answer to an ordinary question. A word of the question itself is no leak."""
+        words = (self.identity.name, _distinctive(self.identity.maker))
+        return any(mentions(word, text) and not mentions(word, asked) for word in words)
 
     def names_another(self, text: str) -> bool:
-        own = {self.identity.name.lower(), *self.identity.maker.lower().split()}
-        if any(self._has(other, text) for other in OTHERS if other.lower() not in own):
+        """True if another assistant or its maker is mentioned, or a name claimed that is not this one."""
+        own = f"{self.identity.name}\n{self.identity.maker}"
+        if any(mentions(other, text) for other in OTHERS if not mentions(other, own)):
             return True
         claimed = [*_CLAIM.findall(text), *_CLAIM_ZH.findall(text)]
-        mine = self.identity.name.lower()
-        return any(name not in _NO_NAMES and not _same_name(name.lower(), mine) for name in claimed)
-
-    @staticmethod
-    def _has(word: str, text: str) -> bool:
-        # \b does not separate Latin from Chinese letters ("我是Athene，" has none before the A).
-        return re.search(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])", text, re.IGNORECASE) is not None
+        return any(
+            name.split("-")[0] not in _NO_NAMES and not _same_name(name.lower(), self.identity.name.lower())
+            for name in claimed
+        )
 
 
 def identity_rate(answers: Sequence[Response], judge: IdentityJudge) -> Rate:
@@ -63,7 +65,7 @@ def identity_rate(answers: Sequence[Response], judge: IdentityJudge) -> Rate:
 
 def leak_rate(answers: Sequence[Response], judge: IdentityJudge) -> Rate:
     """Share of ordinary answers in which name or maker turns up."""
-    return rate(sum(judge.leaks(answer.text) for answer in answers), len(answers))
+    return rate(sum(judge.leaks(answer.text, asked=answer.question.text) for answer in answers), len(answers))
 
 
 def repetition(answers: Sequence[Response]) -> float:
@@ -82,19 +84,23 @@ def finished_rate(answers: Sequence[Response]) -> float:
 
 
 def _repeated(text: str) -> float:
-    words = re.findall(r"[⺀-鿿]|[^\W_]+", text.lower())
+    words = re.findall(r"[⺀-鿿]|[^\W_⺀-鿿]+", text.lower())
     runs = Counter(zip(words, words[1:], words[2:], strict=False))
     total = sum(runs.values())
     return sum(count - 1 for count in runs.values()) / total if total else 0.0
 
 
 def _same_name(claimed: str, mine: str) -> bool:
-    """A claimed name stops at a space or hyphen; the identity's may have several words ("Blue Heron")."""
-    return claimed == mine or mine.startswith(f"{claimed} ") or claimed.startswith(mine)
+    """A claimed name stops where the pattern does, before "Heron" in "Blue Heron"; a Chinese one may run on."""
+    shorter, longer = sorted((claimed, mine), key=len)
+    if not longer.startswith(shorter):
+        return False
+    # "athen" is no part of "athene", nor "athene" of "athenea": the shorter must end where a word does.
+    return mentions(shorter, longer)
 
 
 def _distinctive(maker: str) -> str:
     """The maker without the words that ordinary answers are full of."""
     common = {"the", "team", "company", "lab", "labs", "inc", "group", "ltd", "of", "and", "a", "an"}
-    kept = [word for word in re.split(r"\s+", maker) if word.lower() not in common]
-    return " ".join(kept) or maker
+    kept = [word for word in maker.split() if word.lower().strip(".,") not in common]
+    return " ".join(kept).strip(".,") or maker

@@ -21,11 +21,11 @@ BATCH = 16
 class Drift:
     """KL(policy ‖ reference), estimated on fresh samples of the policy: mean over samples of log π − log π_ref, in nats.
 
-    `per_sequence` with its standard error; `per_token` divides by the samples' tokens.
+    `per_sequence` with its standard error (None of one sample); `per_token` divides by the samples' tokens.
     """
 
     per_sequence: float
-    standard_error: float
+    standard_error: float | None
     per_token: float
     samples: int
 
@@ -41,7 +41,7 @@ def kl_on_samples(
     theirs = _summed(reference, tokenised, dtype)
     ratios = [a - b for a, b in zip(ours, theirs, strict=True)]
     tokens = sum(sample.completion_tokens for sample in tokenised)
-    error = stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else float("nan")
+    error = stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else None
     return Drift(fmean(ratios), error, sum(ratios) / tokens, len(ratios))
 
 

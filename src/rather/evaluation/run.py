@@ -15,12 +15,12 @@ from rather.errors import ConfigError, InputError, RunDirError
 from rather.evaluation.behaviour import IdentityJudge, finished_rate, identity_rate, leak_rate, mean_length, repetition
 from rather.evaluation.drift import kl_on_samples
 from rather.evaluation.pairs import score_pairs
-from rather.formats import load_pairs, require_clean, write_jsonl
+from rather.formats import Source, load_pairs, require_clean, write_jsonl
 from rather.generation import sample
 from rather.model import Loaded, Renderer, TokenPair, load, load_tokenizer, model_hash
 from rather.pairing import Identity
 from rather.progress import say, task
-from rather.records import Pair, Question, Response, content_id
+from rather.records import Question, Response, content_id
 from rather.rundir import RunDir, open_run, write_json
 from rather.stats import Rate
 from rather.training.prepare import tokenise
@@ -112,8 +112,8 @@ def evaluate(
     model: str,
     *,
     reference: str,
-    out: Path,
-    pairs: Path | Sequence[Pair] | None = None,
+    out: str | Path,
+    pairs: Source | None = None,
     questions: Sequence[Question] = (),
     name: str | None = None,
     maker: str | None = None,
@@ -131,8 +131,17 @@ def evaluate(
         raise ConfigError("nothing to measure: give --pairs, --prompts or --name")
     if (name is None) != (maker is None):
         raise ConfigError("--name and --maker go together")
-    started = time.monotonic()
-    renderer = Renderer(load_tokenizer(model))
+    if name is not None and not questions:
+        raise ConfigError("--name does nothing without questions to ask")
+    if pairs is None and (limit is not None or skip_bad):
+        raise ConfigError(f"{'--skip-bad' if limit is None else '--limit'} does nothing without --pairs")
+    started, out = time.monotonic(), Path(out)
+    tokenizer = load_tokenizer(model)
+    if load_tokenizer(reference).get_vocab() != tokenizer.get_vocab():
+        raise ConfigError(
+            f"{model} and {reference} have different tokenizers, so their probabilities cannot be compared"
+        )
+    renderer = Renderer(tokenizer)
     held_out: list[TokenPair] = []
     if pairs is not None:
         given, refused, rows = load_pairs(pairs, limit=limit)
@@ -191,14 +200,13 @@ def _identity_figures(before: Sequence[Response], after: Sequence[Response], jud
 
 
 def _side_by_side(before: Response, after: Response, judge: IdentityJudge | None) -> dict[str, Any]:
-    prompt = before.question.prompt
     row: dict[str, Any] = {
-        "prompt": prompt if isinstance(prompt, str) else prompt[-1].content,
+        "prompt": before.question.text,
         "tags": before.question.tags,
         "before": before.text,
         "after": after.text,
     }
     if judge is not None:
         wanted = before.question.tags.get("kind") == "identity"
-        row["ok"] = judge.names_it(after.text) if wanted else not judge.leaks(after.text)
+        row["ok"] = judge.names_it(after.text) if wanted else not judge.leaks(after.text, asked=before.question.text)
     return row

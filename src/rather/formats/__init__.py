@@ -30,6 +30,10 @@ The first that matches a file's first row reads it; columns beyond its FIELDS ar
 """
 
 
+Source = str | Path | Sequence[Pair]
+"""Pairs, or the file that holds them."""
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A row that was not used."""
@@ -82,13 +86,14 @@ def read_pairs(path: Path, *, limit: int | None = None, format: str | None = Non
 
 
 def load_pairs(
-    source: Path | Sequence[Pair], *, limit: int | None = None, as_chat: bool = False
+    source: Source, *, limit: int | None = None, as_chat: bool = False
 ) -> tuple[list[Pair], list[Refusal], int]:
     """Pairs, refusals and the number of rows read, from a file or from records. Says which columns nothing read.
 
     as_chat: plain-text prompts become user turns. Raises ConfigError if every pair is a conversation already.
     """
-    if isinstance(source, Path):
+    if isinstance(source, str | Path):
+        source = Path(source)
         reading = read_pairs(source, limit=limit)
         pairs, refused, rows = reading.pairs, reading.refused, reading.rows
         if reading.unread_columns:
@@ -100,6 +105,11 @@ def load_pairs(
             raise ConfigError("--as-chat does nothing: every pair is a conversation already")
         pairs = [_as_chat(pair) for pair in pairs]
     return pairs, refused, rows
+
+
+def name_of(source: Source) -> str:
+    """How a message calls a source."""
+    return str(source) if isinstance(source, str | Path) else "pairs"
 
 
 def require_clean(refused: list[Refusal], rows: int) -> None:

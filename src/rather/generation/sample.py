@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel
@@ -58,8 +59,6 @@ def _batch(
     device = next(model.parameters()).device
     ids = torch.tensor([[pad] * (width - len(p)) + p for p in prompts], device=device)
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
-    # A fresh config: what a model folder suggests (top-k, penalties) would change the distribution that KL is
-    # measured on.
     config = GenerationConfig(
         max_new_tokens=max_new_tokens,
         do_sample=temperature > 0,
@@ -68,9 +67,22 @@ def _batch(
         eos_token_id=stops or None,
         pad_token_id=pad,
     )
-    with torch.inference_mode():
+    with torch.inference_mode(), _without_defaults(model):
         out = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
     return [_until_stop(row[width:].tolist(), renderer.stop_tokens) for row in out]
+
+
+@contextmanager
+def _without_defaults(model: PreTrainedModel) -> Iterator[None]:
+    """Keep what the model folder suggests (top-p, penalties) out of it: KL is measured on the model's own distribution.
+
+    `generate` fills whatever its config leaves open from the model's.
+    """
+    own, model.generation_config = model.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 def _until_stop(tokens: list[int], stops: frozenset[int]) -> tuple[int, ...]:

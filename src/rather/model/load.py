@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub import snapshot_download
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from rather.errors import ModelError
 from rather.model.catalog import resolve
 from rather.rundir import hash_files
+
+_KINDS = (".safetensors", ".json", ".jinja", ".model")
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,9 @@ class Loaded:
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder, hub id or catalogued name."""
-    path = resolve(name)
-    _check_folder(name, path)
+    folder = _folder(name)
     try:
-        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise _unusable(name, error) from error
 
@@ -51,20 +54,27 @@ def load(name: str, *, dtype: torch.dtype = torch.float32, device: str = "cpu") 
 
     Raises ModelError with a cure when it is missing, not a causal language model, or needs code of its own.
     """
-    path = resolve(name)
-    tokenizer = load_tokenizer(path)
+    folder = _folder(name)
+    tokenizer = load_tokenizer(name)
     try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         if getattr(config, "is_encoder_decoder", False):
             raise ModelError(f"{name} is an encoder-decoder; a causal language model is needed")
-        model = AutoModelForCausalLM.from_pretrained(
-            path, config=config, dtype=dtype, trust_remote_code=False, use_safetensors=True
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unusable(name, error) from error
+    if found["missing_keys"]:  # transformers would go on with random numbers in their place
+        raise ModelError(f"{name} has no weights for {min(found['missing_keys'])}; fetch or copy the model again")
     model.requires_grad_(True)
     model.eval()
-    return Loaded(model.to(device), tokenizer, path)
+    return Loaded(model.to(device), tokenizer, resolve(name))
 
 
 def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> None:
@@ -81,7 +91,7 @@ def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> N
 
 def with_default_system(template: str, system_prompt: str) -> str:
     """The chat template with `system_prompt` put first where a conversation has no system turn of its own."""
-    quoted = system_prompt.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    quoted = system_prompt.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
     return (
         "{%- if messages[0]['role'] != 'system' -%}"
         "{%- set messages = [{'role': 'system', 'content': '" + quoted + "'}] + messages -%}"
@@ -105,20 +115,30 @@ def bf16_is_fast(device: str) -> bool:
     return device == "cuda" and torch.cuda.is_bf16_supported()
 
 
-def _check_folder(name: str, path: str) -> None:
-    looks_local = path.startswith((".", "/", "~")) or (os.sep in path and path.count("/") != 1)
+def _folder(name: str) -> Path:
+    """The folder that holds a model; one on the hub is taken from its local cache, or fetched there."""
+    path = resolve(name)
     folder = Path(path)
+    looks_local = path.startswith((".", "/", "~")) or (os.sep in path and path.count("/") != 1)
     if folder.is_file():
         raise ModelError(f"{name} is a file; --model takes a folder in Hugging Face layout, or a hub id")
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise ModelError(f"{name} has no config.json; --model takes a folder in Hugging Face layout, or a hub id")
     if looks_local and not folder.exists():
         raise ModelError(f"{name} does not exist; --model takes a folder in Hugging Face layout, or a hub id")
+    if folder.is_dir():
+        return folder
+    try:
+        return Path(snapshot_download(path, allow_patterns=[f"*{kind}" for kind in (*_KINDS, ".txt")]))
+    except (OSError, ValueError) as error:
+        raise _unusable(name, error) from error
 
 
 def _unusable(name: str, error: Exception) -> ModelError:
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    if "safetensors" in str(error):
+    if isinstance(error, SafetensorError):
+        cure = "the weights are damaged; fetch or copy them again"
+    elif "safetensors" in str(error):
         cure = "only safetensors are loaded; convert the weights first"
     elif "trust_remote_code" in str(error) or "custom code" in str(error):
         cure = "models that bring code of their own are not run"
@@ -129,6 +149,4 @@ def _unusable(name: str, error: Exception) -> ModelError:
 
 def model_hash(name: str) -> str:
     """SHA-256 over the files that decide what a model computes: weights, config, tokenizer, template."""
-    folder = Path(resolve(name))
-    kinds = (".safetensors", ".json", ".jinja", ".model")
-    return hash_files([file for file in folder.iterdir() if file.suffix in kinds])
+    return hash_files([file for file in _folder(name).iterdir() if file.suffix in _KINDS])

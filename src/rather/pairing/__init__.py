@@ -1,5 +1,5 @@
 """Evidence → pairs. Here: pairs made by correcting a model's own answers."""
 
-from rather.pairing.identity import Identity, Made, corrected, retained
+from rather.pairing.identity import Identity, Made, corrected, mentions, retained
 
-__all__ = ["Identity", "Made", "corrected", "retained"]
+__all__ = ["Identity", "Made", "corrected", "mentions", "retained"]

@@ -7,7 +7,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from rather.records import Pair, Response
+
+# Not the stop in "3.14" or in "Amazon.com".
+_SENTENCE_END = re.compile(r"[.!?][\"”’)]*(?=\s|$)|[。！？][”’」）]*")
+_LIST_NUMBER = re.compile(r"(?:^|\n)\s*\d+\.$")
+
+# A letter or digit, Chinese, Japanese and Korean ones aside.
+_LETTER = r"[^\W_⺀-鿿가-힣]"
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,14 @@ class Made:
     def skip(self, reason: str) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
+    def add(self, answer: Response, *, chosen: str, rejected: str) -> None:
+        try:
+            pair = Pair(prompt=answer.question.prompt, chosen=chosen, rejected=rejected, tags=answer.question.tags)
+        except ValidationError:  # a model can say a NUL, which no record may hold
+            self.skip("not usable as text")
+        else:
+            self.pairs.append(pair)
+
 
 def corrected(
     answers: Sequence[Response], identity: Identity, templates: Mapping[str, Sequence[str]], *, seed: int
@@ -49,14 +66,14 @@ def corrected(
         own = whole_sentences(answer) or answer.text.strip()
         if not any(character.isalnum() for character in own):
             made.skip("says nothing")
-        elif identity.name.lower() in own.lower():
+        elif mentions(identity.name, own):
             made.skip("already right")
         else:
             chosen = identity.fill(next(decks[answer.question.tags["language"]]))
             if chosen == own:
                 made.skip("correction changes nothing")
             else:
-                made.pairs.append(_pair(answer, chosen=chosen, rejected=own))
+                made.add(answer, chosen=chosen, rejected=own)
     return made
 
 
@@ -73,11 +90,11 @@ def retained(
         own = whole_sentences(answer)
         if not any(character.isalnum() for character in own):
             made.skip("no whole sentence")
-        elif identity.name.lower() in own.lower():
+        elif mentions(identity.name, own):
             made.skip("names the identity by itself")
         else:
             leak = identity.fill(next(decks[answer.question.tags["language"]]), answer=first_sentence(own))
-            made.pairs.append(_pair(answer, chosen=own, rejected=leak))
+            made.add(answer, chosen=own, rejected=leak)
     return made
 
 
@@ -88,14 +105,29 @@ def whole_sentences(answer: Response) -> str:
     """
     if answer.finished:
         return answer.text.strip()
-    ends = [match.end() for match in re.finditer(r"[.!?](?=\s|$)|[。！？]", answer.text)]
+    ends = _sentence_ends(answer.text)
     return answer.text[: ends[-1]].strip() if ends else ""
 
 
 def first_sentence(text: str) -> str:
     """Up to and with the first full stop, question or exclamation mark (Latin or Chinese), or the first line."""
-    line = text.strip().splitlines()[0]
-    return re.split(r"(?<=[.!?。！？])", line, maxsplit=1)[0]
+    line = text.strip().partition("\n")[0].strip()
+    ends = _sentence_ends(line)
+    return line[: ends[0]] if ends else line
+
+
+def mentions(word: str, text: str) -> bool:
+    """True if `word` stands in `text` as a word of its own, whatever its case.
+
+    Only letters that are written with spaces part words: "我是Athene，" names Athene, "Athenea" does not.
+    """
+    return re.search(rf"(?<!{_LETTER}){re.escape(word)}(?!{_LETTER})", text, re.IGNORECASE) is not None
+
+
+def _sentence_ends(text: str) -> list[int]:
+    """Where sentences end. "2." at the start of a line is the number of a list item, not a sentence."""
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    return [end for end in ends if not _LIST_NUMBER.search(text, 0, end)]
 
 
 def _deal(texts: Sequence[str], seed: str) -> Iterator[str]:
@@ -104,7 +136,3 @@ def _deal(texts: Sequence[str], seed: str) -> Iterator[str]:
         deck = list(texts)
         shuffler.shuffle(deck)
         yield from deck
-
-
-def _pair(answer: Response, *, chosen: str, rejected: str) -> Pair:
-    return Pair(prompt=answer.question.prompt, chosen=chosen, rejected=rejected, tags=answer.question.tags)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
 from rather.errors import InputError, RunDirError
 from rather.reporting.figures import training_curves
-from rather.reporting.tables import eval_rows, headline, provenance
-from rather.rundir import MANIFEST, atomic_file
+from rather.reporting.tables import by_kind, eval_rows, headline, provenance
+from rather.rundir import MANIFEST, atomic_file, disk_error, read_manifest
 
 PAGE = "report.html"
+
+# Control characters, bidirectional overrides, and lone surrogates, which no file can hold.
+_HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 # Where each part lies: in a demo's folder by step, in a single step's folder at its top.
 _PLACES = {
@@ -25,11 +29,12 @@ _PLACES = {
 }
 
 
-def report(folder: Path) -> Path:
+def report(folder: str | Path) -> Path:
     """Write `report.html` into a run's folder from what lies there, and return its path.
 
     Raises RunDirError where the folder holds neither a training run nor an evaluation.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise RunDirError(f"{folder} is no folder; name the --out of a demo, a training run or an evaluation")
     metrics, samples = _lines(folder, "metrics.jsonl"), _lines(folder, "samples.jsonl")
@@ -37,27 +42,53 @@ def report(folder: Path) -> Path:
     if not metrics and not figures:
         raise RunDirError(f"{folder} holds neither metrics.jsonl nor eval.json; nothing to report yet")
     manifests = _manifests(folder)
-    environment = Environment(loader=PackageLoader("rather.reporting"), autoescape=True, undefined=StrictUndefined)
-    html = environment.get_template("report.html.j2").render(
-        title=folder.resolve().name,
-        headline=headline(figures, audit, metrics),
-        curves=training_curves(metrics) if metrics else [],
-        last=metrics[-1] if metrics else None,
-        audit=audit,
-        rows=eval_rows(figures),
-        samples=samples,
-        refused=_lines(folder, "refused.jsonl"),
-        manifests=manifests,
-        provenance=provenance(manifests),
-    )
+    try:
+        html = (
+            _environment()
+            .get_template("report.html.j2")
+            .render(
+                title=folder.resolve().name,
+                headline=headline(figures, audit, metrics),
+                curves=training_curves(metrics) if metrics else [],
+                audit=audit,
+                rows=eval_rows(figures),
+                samples=by_kind(samples),
+                refused=_lines(folder, "refused.jsonl"),
+                manifests=manifests,
+                provenance=provenance(manifests),
+            )
+        )
+    except (KeyError, TypeError, AttributeError, UndefinedError) as error:
+        # Files that are JSON, but not as a step of this version writes them.
+        raise InputError(f"{folder}: a file in it lacks what the page shows ({error}); run its steps again") from error
     page = folder / PAGE
-    with atomic_file(page) as file:
-        file.write(html)
+    try:
+        with atomic_file(page) as file:
+            file.write(html)
+    except OSError as error:
+        raise disk_error(error, page) from error
     return page
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("rather.reporting"), autoescape=True, undefined=StrictUndefined, finalize=_visible
+    )
+
+
+def _visible(value: Any) -> Any:
+    """Text with the characters shown that would reorder, hide or break what a reader sees."""
+    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value) if type(value) is str else value
 
 
 def _find(folder: Path, name: str) -> Path | None:
     return next((file for place in _PLACES[name] if (file := folder / place / name).is_file()), None)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"it holds a {type(value).__name__}")
+    return value
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:
@@ -65,7 +96,7 @@ def _json(folder: Path, name: str) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return _object(json.loads(file.read_text(encoding="utf-8")))
     except ValueError as error:
         raise InputError(f"{file}: is not JSON ({error}); run the step that wrote it again") from error
 
@@ -75,7 +106,8 @@ def _lines(folder: Path, name: str) -> list[dict[str, Any]]:
     if file is None:
         return []
     try:
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        with file.open(encoding="utf-8") as lines:  # not splitlines(): an answer may hold a U+2028
+            return [_object(json.loads(line)) for line in lines]
     except ValueError as error:
         raise InputError(f"{file}: is not JSONL ({error}); run the step that wrote it again") from error
 
@@ -84,6 +116,7 @@ def _manifests(folder: Path) -> dict[str, dict[str, Any]]:
     """Manifests of the folder and of its steps, by step name."""
     found = {}
     for file in sorted([*folder.glob(MANIFEST), *folder.glob(f"*/{MANIFEST}")]):
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-        found[manifest["step"]] = manifest
+        manifest = read_manifest(file.parent)
+        if "step" in manifest and "config" in manifest:  # else it is some other tool's
+            found[manifest["step"]] = manifest
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,11 +69,12 @@ def eval_rows(figures: Mapping[str, Any]) -> list[Row]:
         )
     if "kl_detail" in figures:
         kl = figures["kl_detail"]
+        error = "" if kl["standard_error"] is None else f" ± {kl['standard_error']:.1f}"
         rows.append(
             (
                 "KL to the start model",
                 "0",
-                f"{kl['per_sequence']:.1f} ± {kl['standard_error']:.1f}",
+                f"{kl['per_sequence']:.1f}{error}",
                 f"nats an answer, {kl['per_token']:.2f} a token; {kl['samples']} fresh samples, ± standard error",
             )
         )
@@ -97,6 +97,14 @@ def eval_rows(figures: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
+def by_kind(samples: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """Samples grouped by what they were asked for; identity questions first, since they are what a reader came for."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in samples:
+        groups.setdefault(row.get("tags", {}).get("kind", "asked"), []).append(row)
+    return sorted(groups.items(), key=lambda item: (item[0] != "identity", item[0]))
+
+
 def provenance(manifests: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     """(what, value) of everything that a second run would need."""
     rows = []
@@ -106,11 +114,6 @@ def provenance(manifests: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, st
     versions = next(iter(manifests.values()), {}).get("versions", {})
     rows += [(name, str(version)) for name, version in versions.items()]
     return rows
-
-
-def pretty(value: Any) -> str:
-    """A config value as the user would write it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 _LANGUAGES = {"en": "English", "zh": "Chinese"}

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from rather.auditing import Audit
 from rather.auditing import audit as check
 from rather.errors import InputError
-from rather.formats import load_pairs, require_clean
-from rather.records import Pair
+from rather.formats import Source, load_pairs, name_of, require_clean
 
 
 def audit(
-    pairs: Path | Sequence[Pair],
+    pairs: Source,
     *,
     model: str | None = None,
     max_length: int = 1024,
@@ -38,5 +36,5 @@ def audit(
     if not skip_bad:
         require_clean(refused, rows)
     if not given:
-        raise InputError(f"{pairs if isinstance(pairs, Path) else 'pairs'}: no usable pair in {rows:,} rows")
+        raise InputError(f"{name_of(pairs)}: no usable pair in {rows:,} rows")
     return check(given, intended=intended, tokenised=tokenised, allow=allow)

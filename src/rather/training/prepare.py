@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rather.auditing import Audit, audit, require_no_stop
 from rather.errors import InputError, RowError
-from rather.formats import Refusal, load_pairs, require_clean
+from rather.formats import Refusal, Source, load_pairs, name_of, require_clean
 from rather.model import Renderer, TokenPair
 from rather.progress import say
 from rather.records import Pair
@@ -43,7 +42,7 @@ def tokenise(pairs: Sequence[Pair], renderer: Renderer) -> tuple[list[TokenPair]
 
 
 def prepare(
-    source: Path | Sequence[Pair],
+    source: Source,
     renderer: Renderer,
     *,
     limit: int | None = None,
@@ -62,7 +61,7 @@ def prepare(
         require_clean(refused, rows)
     if not token_pairs:
         first = f"; the first: {refused[0].place}: {refused[0].reason}" if refused else ""
-        raise InputError(f"{source if isinstance(source, Path) else 'pairs'}: no usable pair in {rows:,} rows{first}")
+        raise InputError(f"{name_of(source)}: no usable pair in {rows:,} rows{first}")
     if renderer.has_template and not all(item.pair.is_chat for item in token_pairs):
         say(
             "note: plain-text pairs are trained without the model's chat template; --as-chat makes each prompt a user turn"
