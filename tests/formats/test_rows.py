@@ -77,10 +77,10 @@ def test_a_pipe_is_read(tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('{"a": 1', "is not JSON (Expecting ',' delimiter: line 1 column 8 (char 7))"),
-        ("{'a': 1}", "is not JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))"),
-        ("\0\0", "is not JSON (Expecting value: line 1 column 1 (char 0))"),
-        ('{"a": "\0"}', "is not JSON (Invalid control character at: line 1 column 8 (char 7))"),
+        ('{"a": 1', "is not JSON (Expecting ',' delimiter, column 8)"),
+        ("{'a': 1}", "is not JSON (Expecting property name enclosed in double quotes, column 2)"),
+        ("\0\0", "is not JSON (Expecting value, column 1)"),
+        ('{"a": "\0"}', "is not JSON (Invalid control character at, column 8)"),
         ('"text"', "is a JSON str, not an object"),
         ("null", "is a JSON NoneType, not an object"),
         ('{"a": 1, "b": 2, "a": 3}', 'has the key "a" twice'),

@@ -113,6 +113,23 @@ def test_every_option_acts(tiny: Path, tmp_path: Path, write_file: WriteFile, ch
     assert any(not torch.equal(plain[key], changed[key]) for key in plain)
 
 
+def test_a_system_prompt_that_no_pair_can_take_is_refused(tiny: Path, tmp_path: Path, write_file: WriteFile) -> None:
+    with pytest.raises(ConfigError, match="--system-prompt does nothing"):
+        train(write_file(ROWS), model=str(tiny), out=tmp_path / "out", config=FAST, system_prompt="Be brief.")
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_by_name_stand_over_the_config_and_are_checked(
+    tiny: Path, tmp_path: Path, write_file: WriteFile
+) -> None:
+    out = tmp_path / "out"
+    train(str(write_file(ROWS)), model=str(tiny), out=str(out), config=FAST, epochs=1, beta=0.5)
+    config = json.loads((out / "manifest.json").read_text())["config"]
+    assert (config["epochs"], config["beta"], config["lr"]) == (1, 0.5, 1e-3)
+    with pytest.raises(ConfigError, match=r'unknown key "betta"; did you mean "beta"\?'):
+        train(str(write_file(ROWS)), model=str(tiny), out=str(out), betta=0.5)
+
+
 def test_lora_trains_an_adapter_and_leaves_a_plain_model(tiny: Path, tmp_path: Path, write_file: WriteFile) -> None:
     out = tmp_path / "out"
     train(write_file(ROWS), model=str(tiny), out=out, config=FAST.model_copy(update={"lora_rank": 4, "lr": 1e-2}))
@@ -217,14 +234,23 @@ def wait_for_step(out: Path, step: int, process: subprocess.Popen[str]) -> None:
     pytest.fail(f"no step {step}: {process.communicate()[1]}")
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody stopped, and beside it the file it was trained on."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    file = folder / "pairs.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    process = start(file, tiny, folder / "whole")
+    stderr = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, stderr
+    return folder / "whole"
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
 def test_a_stopped_run_resumes_bit_identically(
-    how: signal.Signals, tiny: Path, tmp_path: Path, write_file: WriteFile
+    how: signal.Signals, tiny: Path, tmp_path: Path, undisturbed: Path
 ) -> None:
-    file = write_file(ROWS)
-    undisturbed = start(file, tiny, tmp_path / "whole")
-    stderr = undisturbed.communicate(timeout=300)[1]
-    assert undisturbed.returncode == 0, stderr
+    file = undisturbed.parent / "pairs.jsonl"
     for step in (7, 50):
         process = start(file, tiny, tmp_path / "stopped")
         wait_for_step(tmp_path / "stopped", step, process)
@@ -238,10 +264,10 @@ def test_a_stopped_run_resumes_bit_identically(
     stderr = finished.communicate(timeout=300)[1]
     assert finished.returncode == 0, stderr
     assert "goes on after update" in stderr
-    one, two = weights(tmp_path / "whole"), weights(tmp_path / "stopped")
+    one, two = weights(undisturbed), weights(tmp_path / "stopped")
     assert all(torch.equal(one[key], two[key]) for key in one)
     timeless = [{k: v for k, v in row.items() if k != "pairs_per_s"} for row in metrics(tmp_path / "stopped")]
-    assert timeless == [{k: v for k, v in row.items() if k != "pairs_per_s"} for row in metrics(tmp_path / "whole")]
+    assert timeless == [{k: v for k, v in row.items() if k != "pairs_per_s"} for row in metrics(undisturbed)]
     assert not list((tmp_path / "stopped").glob(".*-*"))
 
 

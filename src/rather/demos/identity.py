@@ -19,7 +19,7 @@ from rather.errors import ConfigError, TrainError
 from rather.evaluation.behaviour import IdentityJudge
 from rather.evaluation.run import answer, measure, read_evaluation, write_evaluation
 from rather.formats import read_pairs, write_jsonl, write_pairs
-from rather.model import Renderer, bf16_is_fast, load, load_tokenizer, model_hash
+from rather.model import Renderer, bf16_is_fast, load, load_tokenizer, model_hash, pick_device
 from rather.pairing import Identity, corrected, retained
 from rather.progress import say
 from rather.records import Pair, Response
@@ -88,7 +88,7 @@ def _renderer(config: DemoConfig) -> Renderer:
 def _precision(config: DemoConfig) -> str:
     if config.dtype != "auto":
         return config.dtype
-    return "bf16" if bf16_is_fast("cpu") else "fp32"
+    return "bf16" if bf16_is_fast(pick_device()) else "fp32"
 
 
 def _answers_step(

@@ -88,7 +88,9 @@ def _object(path: Path, number: int, line: bytes) -> Row | RowError:
     except RowError as error:
         return error
     except (ValueError, RecursionError) as error:
-        return RowError(f"is not JSON ({_reason(error)})")
+        # The decoder counts lines within the row, which a reader would take for lines of the file.
+        said = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else _reason(error)
+        return RowError(f"is not JSON ({said})")
     return value if isinstance(value, dict) else RowError(f"is a JSON {type(value).__name__}, not an object")
 
 

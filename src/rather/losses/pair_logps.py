@@ -44,21 +44,6 @@ class PairLogps:
             rejected_tokens=self.chosen_tokens,
         )
 
-    def select(self, index: Tensor | slice) -> PairLogps:
-        """The pairs at `index`."""
-
-        def take(value: Tensor | None) -> Tensor | None:
-            return None if value is None else value[index]
-
-        return PairLogps(
-            chosen=self.chosen[index],
-            rejected=self.rejected[index],
-            ref_chosen=take(self.ref_chosen),
-            ref_rejected=take(self.ref_rejected),
-            chosen_tokens=take(self.chosen_tokens),
-            rejected_tokens=take(self.rejected_tokens),
-        )
-
 
 def tokens_or_fail(tokens: Tensor | None, *, name: str) -> Tensor:
     """The token counts, at least 1 so that they can divide, or a clear error."""

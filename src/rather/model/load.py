@@ -49,8 +49,8 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
         raise _unusable(name, error) from error
 
 
-def load(name: str, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Loaded:
-    """Load a folder, hub id or catalogued name for inference: eval mode, no gradients switched off.
+def load(name: str, *, dtype: torch.dtype = torch.float32, device: str | None = None) -> Loaded:
+    """Load a folder, hub id or catalogued name, in eval mode, on `device` (the best at hand if not given).
 
     Raises ModelError with a cure when it is missing, not a causal language model, or needs code of its own.
     """
@@ -74,7 +74,7 @@ def load(name: str, *, dtype: torch.dtype = torch.float32, device: str = "cpu") 
         raise ModelError(f"{name} has no weights for {min(found['missing_keys'])}; fetch or copy the model again")
     model.requires_grad_(True)
     model.eval()
-    return Loaded(model.to(device), tokenizer, resolve(name))
+    return Loaded(model.to(device or pick_device()), tokenizer, resolve(name))
 
 
 def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> None:
@@ -100,10 +100,8 @@ def with_default_system(template: str, system_prompt: str) -> str:
 
 
 def pick_device() -> str:
-    """The best device at hand."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    """A CUDA GPU where there is one, else the CPU. CUDA_VISIBLE_DEVICES="" keeps a run off the GPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def bf16_is_fast(device: str) -> bool:

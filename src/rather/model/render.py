@@ -105,6 +105,10 @@ class Renderer:
         prompt = self.prompt_tokens(response.question.prompt)
         return Sample((*prompt, *response.tokens), len(prompt))
 
+    def adds_system_prompt(self, prompt: Prompt) -> bool:
+        """True if `system_prompt` will stand before this conversation."""
+        return self.system_prompt is not None and not isinstance(prompt, str) and prompt[0].role != "system"
+
     def decode(self, tokens: list[int] | tuple[int, ...]) -> str:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
@@ -137,7 +141,7 @@ class Renderer:
                 "chat_template.jinja into the model folder"
             )
         turns: list[dict[str, Any]] = [message.model_dump() for message in messages]
-        if self.system_prompt is not None and turns[0]["role"] != "system":
+        if self.adds_system_prompt(messages):
             turns.insert(0, {"role": "system", "content": self.system_prompt})
         try:
             return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=generation))

@@ -45,10 +45,10 @@ def compute_reference(
     first loss must be exactly the neutral one.
     """
     key = _key(token_pairs, first_epoch, dtype, packed)
+    device = next(model.parameters()).device
     kept = _read(file, key)
     if kept is not None:
-        return kept
-    device = next(model.parameters()).device
+        return Reference(kept.chosen.to(device), kept.rejected.to(device))
     chosen = torch.zeros(len(token_pairs), device=device)
     rejected = torch.zeros(len(token_pairs), device=device)
     cuts = [cut for update in first_epoch for cut in micro_batches(update, token_pairs)]

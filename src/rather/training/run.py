@@ -80,6 +80,10 @@ def train(
     tokenizer = load_tokenizer(model)
     renderer = Renderer(tokenizer, max_length=config.max_length, system_prompt=config.system_prompt)
     ready = prepare(pairs, renderer, limit=limit, as_chat=as_chat, skip_bad=skip_bad, intended=intended, allow=allow)
+    if config.system_prompt is not None and not any(
+        renderer.adds_system_prompt(item.pair.prompt) for item in ready.token_pairs
+    ):
+        raise ConfigError("--system-prompt does nothing: no pair is a conversation without a system turn")
     inputs = {"pairs": ready.data_hash, "model": model_hash(model)}
     with open_run(out, step="train", config=config.model_dump(), inputs=inputs) as run:
         if run.done:
