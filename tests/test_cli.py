@@ -351,3 +351,15 @@ def test_the_demo_by_the_command_line(run: Run, tiny: Path, tmp_path: Path, monk
     config = given[1]
     assert isinstance(config, identity.DemoConfig)
     assert (given[0], config.name, config.maker, config.seed) == (tmp_path, "小雅", "a b", 2)
+
+
+def test_a_missing_extra_is_named_with_its_cure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def no_torch(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr("rather.auditing.parse_allow", no_torch)
+    assert main(["train", "pairs.jsonl", "--model", "m", "--out", "o"]) == 2
+    assert capsys.readouterr().err == "rather: this command needs torch; pip install 'rather[train]'\n"

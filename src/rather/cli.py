@@ -25,6 +25,9 @@ app = App(
     suppress_keyboard_interrupt=False,  # main says what Ctrl-C leaves
 )
 
+# What the base install lacks.
+TRAIN_EXTRA = frozenset({"gguf", "huggingface_hub", "peft", "safetensors", "torch", "transformers"})
+
 Flat = Parameter(name="*")
 Allow = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
 Words = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
@@ -330,6 +333,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(ConfigError(_complaint(error)))
     except RatherError as error:
         return _fail(error)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in TRAIN_EXTRA:
+            raise
+        return _fail(ConfigError(f"this command needs {error.name}; pip install 'rather[train]'"))
     except KeyboardInterrupt:
         return _fail(Interrupted("stopped; the same command goes on from what is done"))
     except BrokenPipeError:

@@ -34,18 +34,20 @@ def finding(verdict: Verdict, check: str = "duplicates") -> Finding:
 def test_the_verdict_is_the_worst_that_was_not_allowed(
     verdicts: list[tuple[Verdict, str]], allowed: list[str], verdict: Verdict
 ):
-    result = Audit(tuple(finding(*given) for given in verdicts), dict.fromkeys(allowed, "meant"))
+    result = Audit(tuple(finding(*given) for given in verdicts), dict.fromkeys(allowed, "meant"), 64)
     assert result.verdict == verdict
     stopping = [check for given, check in verdicts if given == "stop" and not {check, "all"} & set(allowed)]
     assert [stop.check for stop in result.stops] == stopping
 
 
 def test_lines_say_what_is_wrong_the_cure_or_why_it_is_allowed():
-    result = Audit((finding("warn"), finding("pass", "a"), finding("stop", "contradictions")), {"duplicates": "meant"})
+    result = Audit(
+        (finding("warn"), finding("pass", "a"), finding("stop", "contradictions")), {"duplicates": "meant"}, 64
+    )
     assert result.lines() == [
         "audit: warn: duplicates: 2 of 9 pairs duplicates (allowed: meant)",
         "audit: stop: contradictions: 2 of 9 pairs contradictions; mend them",
-        "audit: verdict stop (3 findings)",
+        "audit: verdict stop on 64 pairs (3 findings)",
     ]
 
 

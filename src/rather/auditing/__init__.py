@@ -34,6 +34,7 @@ class Audit:
 
     findings: tuple[Finding, ...]
     allowed: Mapping[str, str]
+    pairs: int
 
     @property
     def verdict(self) -> Verdict:
@@ -51,6 +52,7 @@ class Audit:
     def as_json(self) -> dict[str, object]:
         return {
             "verdict": self.verdict,
+            "pairs": self.pairs,
             "findings": [finding.model_dump() for finding in self.findings],
             "allowed": dict(self.allowed),
         }
@@ -63,7 +65,7 @@ class Audit:
                 reason = self.allowed.get(finding.check, self.allowed.get("all"))
                 fate = f" (allowed: {reason})" if reason else f"; {finding.cure}" if finding.cure else ""
                 said.append(f"audit: {finding.verdict}: {finding.check}: {finding.message}{fate}")
-        return [*said, f"audit: verdict {self.verdict} ({len(self.findings)} findings)"]
+        return [*said, f"audit: verdict {self.verdict} on {self.pairs:,} pairs ({len(self.findings)} findings)"]
 
 
 def audit(
@@ -79,7 +81,7 @@ def audit(
     """
     given = AuditInput(pairs=pairs, intended=tuple(intended), tokenised=tokenised)
     findings = [finding for check in CHECKS.values() for finding in check(given)]
-    return Audit(findings=tuple(findings), allowed=dict(allow or {}))
+    return Audit(findings=tuple(findings), allowed=dict(allow or {}), pairs=len(pairs))
 
 
 def require_no_stop(result: Audit) -> None:

@@ -120,6 +120,12 @@ def require_clean(refused: list[Refusal], rows: int) -> None:
         raise InputError(f"{first.place}: {first.reason}; remove the row or pass --skip-bad ({count})")
 
 
+def say_refused(refused: Sequence[Refusal], rows: int) -> None:
+    """Tell the user how many rows were left out, and the first of them."""
+    if refused:
+        say(f"note: {len(refused):,} of {rows:,} rows were refused; the first: {refused[0].place}: {refused[0].reason}")
+
+
 def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
     """Write native JSONL or, for a name in .parquet, Parquet. Atomic.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rather.auditing import Audit
 from rather.auditing import audit as check
 from rather.errors import InputError
-from rather.formats import Source, load_pairs, name_of, require_clean
+from rather.formats import Source, load_pairs, name_of, require_clean, say_refused
 
 
 def audit(
@@ -37,4 +37,5 @@ def audit(
         require_clean(refused, rows)
     if not given:
         raise InputError(f"{name_of(pairs)}: no usable pair in {rows:,} rows")
+    say_refused(refused, rows)
     return check(given, intended=intended, tokenised=tokenised, allow=allow)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rather.auditing import Audit, audit, require_no_stop
 from rather.errors import InputError, RowError
-from rather.formats import Refusal, Source, load_pairs, name_of, require_clean
+from rather.formats import Refusal, Source, load_pairs, name_of, require_clean, say_refused
 from rather.model import Renderer, TokenPair
 from rather.progress import say
 from rather.records import Pair
@@ -62,6 +62,7 @@ def prepare(
     if not token_pairs:
         first = f"; the first: {refused[0].place}: {refused[0].reason}" if refused else ""
         raise InputError(f"{name_of(source)}: no usable pair in {rows:,} rows{first}")
+    say_refused(refused, rows)
     if renderer.has_template and not all(item.pair.is_chat for item in token_pairs):
         say(
             "note: plain-text pairs are trained without the model's chat template; --as-chat makes each prompt a user turn"
