@@ -93,7 +93,7 @@ class Page(HTMLParser):
 def test_every_part_is_there(whole: Path) -> None:
     page = Page(report(whole))
     for expected in (
-        "names the identity in 75% of the answers (0% before)",
+        "names the identity in 75% of the answers; before, in 0%.",
         "75.0% (3 of 4; 30% to 95%)", "… asked in Chinese", "50.0% (2 of 4; 30% to 95%)",
         "1.2 ± 0.5", "90% gained over the start model", "10 pairs; mean margin +3.5 nats", "-0.25",
         "identity questions (1)", "general questions (1)", "✓", "✗",

@@ -276,3 +276,27 @@ def test_the_schedule_by_hand() -> None:
     rates = [learning_rate(step, 10, peak=8.0, warmup=0.2) for step in range(10)]
     assert rates == [4.0, 8.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]
     assert learning_rate(0, 1, peak=2.0, warmup=0.0) == 2.0
+
+
+@pytest.mark.parametrize("size", ["200k", "400k"], ids=["reference or checkpoint", "model"])
+def test_a_full_disk_is_named_and_the_same_command_goes_on(
+    size: str, tiny: Path, tmp_path: Path, write_file: WriteFile
+) -> None:
+    disk, file = tmp_path / "disk", write_file(ROWS)
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a small file system can only be mounted by root")
+    try:
+        config = FAST.model_copy(update={"save_every": 2})
+        with pytest.raises(RunDirError, match=r"^no space left for .*; free some and run the same command again"):
+            train(file, model=str(tiny), out=disk / "out", config=config)
+        assert not (disk / "out" / "manifest.json").exists()
+        subprocess.run(["mount", "-o", "remount,size=8m", disk], check=True)
+        train(file, model=str(tiny), out=disk / "out", config=config)
+        train(file, model=str(tiny), out=tmp_path / "whole", config=config)
+        assert all(torch.equal(weights(disk / "out")[key], value) for key, value in weights(tmp_path / "whole").items())
+    finally:
+        subprocess.run(["umount", disk], check=True)

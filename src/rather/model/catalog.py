@@ -117,6 +117,8 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from rather.model.tensors import as_os_error
+
     source = str(gguf.parent)
     loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=gguf.name, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=gguf.name)
@@ -127,6 +129,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.load_state_dict(loaded.state_dict())
     model.generation_config = loaded.generation_config
-    model.save_pretrained(folder)
+    with as_os_error(folder):
+        model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     shutil.rmtree(folder / ".cache", ignore_errors=True)

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from rather.errors import ModelError
 from rather.model.catalog import resolve
+from rather.model.tensors import as_os_error
 from rather.rundir import hash_files
 
 _KINDS = (".safetensors", ".json", ".jinja", ".model")
@@ -82,7 +83,8 @@ def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> N
 
     system_prompt: becomes the template's default for conversations without a system turn.
     """
-    loaded.model.save_pretrained(folder)
+    with as_os_error(folder):
+        loaded.model.save_pretrained(folder)
     loaded.tokenizer.save_pretrained(folder)
     if system_prompt is not None:
         template = folder / "chat_template.jinja"

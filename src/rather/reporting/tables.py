@@ -13,11 +13,12 @@ def headline(figures: Mapping[str, Any], audit: Mapping[str, Any], metrics: Sequ
     said = []
     if "identity_rate_after" in figures:
         said.append(
-            f"Asked who it is, in words that it was not trained on, the model names the identity in "
-            f"{figures['identity_rate_after']:.0%} of the answers ({figures['identity_rate_before']:.0%} before)."
+            "Asked who it is, in words that it was not trained on, the model names the identity in "
+            f"{figures['identity_rate_after']:.0%} of the answers; before, in {figures['identity_rate_before']:.0%}."
         )
+        leaks = figures["leak_rate_after_detail"]
         said.append(
-            f"In {figures['leak_rate_after']:.1%} of ordinary answers the identity turns up where it does not belong."
+            f"In {leaks['hits']} of {leaks['total']} ordinary answers the identity turns up where it does not belong."
         )
     elif "heldout_accuracy" in figures:
         said.append(
@@ -30,7 +31,8 @@ def headline(figures: Mapping[str, Any], audit: Mapping[str, Any], metrics: Sequ
         )
         said.append("What the model now says has not been measured yet: `rather evaluate`.")
     if audit:
-        said.append(f"The audit of the pairs says {audit['verdict']}.")
+        doubts = sorted({finding["check"] for finding in audit["findings"] if finding["verdict"] != "pass"})
+        said.append(f"The audit of the pairs says {audit['verdict']}{': ' if doubts else ''}{', '.join(doubts)}.")
     return said
 
 

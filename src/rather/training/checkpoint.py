@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from rather.errors import RunDirError
+from rather.model.tensors import save_tensors
 from rather.rundir import atomic_folder
 
 _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
@@ -30,8 +31,8 @@ def save_checkpoint(folder: Path, model: torch.nn.Module, optimizer: torch.optim
     """Write a checkpoint and then remove the older ones: at every moment one whole checkpoint is on disk."""
     target = folder / f"step-{progress.step:06d}"
     with atomic_folder(target) as scratch:
-        save_file(_trained(model), scratch / _WEIGHTS)
-        save_file(_optimizer_tensors(model, optimizer), scratch / _OPTIMIZER)
+        save_tensors(_trained(model), scratch / _WEIGHTS)
+        save_tensors(_optimizer_tensors(model, optimizer), scratch / _OPTIMIZER)
         (scratch / _STATE).write_text(json.dumps(asdict(progress)), encoding="utf-8")
     for older in folder.glob("step-*"):
         if older != target:

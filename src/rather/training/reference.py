@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from rather.errors import TrainError
 from rather.model import TokenPair, pair_logps
+from rather.model.tensors import save_tensors
 from rather.progress import say, task
 from rather.training.batches import Update, micro_batches
 
@@ -59,7 +59,7 @@ def compute_reference(
             chosen[index], rejected[index] = logps.chosen, logps.rejected
             bar.advance(len(cut))
     _require_finite(chosen, rejected, token_pairs)
-    save_file({"chosen": chosen.cpu(), "rejected": rejected.cpu()}, file, metadata={"key": key})
+    save_tensors({"chosen": chosen.cpu(), "rejected": rejected.cpu()}, file, metadata={"key": key})
     return Reference(chosen, rejected)
 
 
