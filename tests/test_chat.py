@@ -41,7 +41,7 @@ def test_each_model_keeps_its_own_conversation(
     other = str(make_model(tmp_path / "[red]two[/x]", seed=1))
     pipe(monkeypatch, "Hi\n你好吗？\n\nnever asked\n")
     monkeypatch.setenv("COLUMNS", "200")
-    chat([str(tiny), other], **OPTIONS)
+    chat(str(tiny), other, **OPTIONS)
     assert asked == [
         (str(tiny), [("user", "Hi")]),
         (other, [("user", "Hi")]),
@@ -57,7 +57,7 @@ def test_one_model_and_the_end_of_the_input(
     tiny: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pipe(monkeypatch, "Hi")
-    chat([str(tiny)], **OPTIONS)
+    chat(str(tiny), **OPTIONS)
     assert len(asked) == 1
     assert capsys.readouterr().out == "[b]answer 1[/x]\n"
 
@@ -65,17 +65,17 @@ def test_one_model_and_the_end_of_the_input(
 @pytest.mark.parametrize("options", [{"temperature": -0.1}, {"max_new_tokens": 0}, {"seed": 3}], ids=str)
 def test_options_that_cannot_be(tiny: Path, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="--" + next(iter(options)).replace("_", "-")):
-        chat([str(tiny)], **{**OPTIONS, **options})
+        chat(str(tiny), **{**OPTIONS, **options})
 
 
 def test_a_model_without_a_template_cannot_chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = make_model(tmp_path / "plain", template=None)
     pipe(monkeypatch, "Hi\n")
     with pytest.raises(ModelError, match="has no chat template"):
-        chat([str(plain)], **OPTIONS)
+        chat(str(plain), **OPTIONS)
 
 
 def test_a_question_that_is_not_utf8_is_one_line(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9\n"), encoding="utf-8"))
     with pytest.raises(InputError, match="is not UTF-8"):
-        chat([str(tiny)], **OPTIONS)
+        chat(str(tiny), **OPTIONS)

@@ -112,9 +112,9 @@ class TestAtomicFolder:
         assert names(tmp_path / "model") == ["old"]
 
     def test_sweep_removes_scratch_only(self, tmp_path: Path):
-        (tmp_path / ".model-abc").mkdir()
-        (tmp_path / ".model-abc" / "part").write_text("")
-        (tmp_path / ".run.json-xyz").write_text("")
+        (tmp_path / ".rather-model-abc").mkdir()
+        (tmp_path / ".rather-model-abc" / "part").write_text("")
+        (tmp_path / ".rather-run.json-xyz").write_text("")
         (tmp_path / LOCK).write_text("")
         (tmp_path / "step-10").mkdir()
         sweep_scratch(tmp_path)
@@ -144,6 +144,19 @@ class TestOpenRun:
             started = json.loads((run.path / STARTED).read_text())
         assert started == {"step": "train", "config": CONFIG, "inputs": INPUTS}
 
+    def test_a_step_is_done_for_as_long_as_its_outputs_are_there(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        with take(tmp_path / "out") as run:
+            (run.path / "model").mkdir()
+            run.finish(outputs=("model",))
+        with take(tmp_path / "out") as run:
+            assert run.done
+            (run.path / "model").rmdir()
+        with take(tmp_path / "out") as run:
+            assert not run.done
+        assert "model is gone and will be made again" in capsys.readouterr().err
+
     def test_the_same_identity_resumes(self, tmp_path: Path):
         with take(tmp_path / "out") as run:
             (run.path / "checkpoint").mkdir()
@@ -157,7 +170,7 @@ class TestOpenRun:
 
     def test_a_manifest_makes_it_done(self, tmp_path: Path):
         with take(tmp_path / "out") as run:
-            run.finish(counts={"pairs": 3})
+            run.finish(outputs=(), counts={"pairs": 3})
             assert run.done
         with take(tmp_path / "out") as run:
             assert (run.done, run.resumed) == (True, True)
@@ -171,7 +184,7 @@ class TestOpenRun:
         out = tmp_path / "out"
         with take(out) as run:
             if done:
-                run.finish()
+                run.finish(outputs=())
         before = names(out)
         message = refusal(out, config={**CONFIG, "lr": 2e-6})
         assert message == f"{out} holds a run with lr 1e-06, not 2e-06; choose another --out or remove it"
@@ -202,7 +215,7 @@ class TestOpenRun:
 
     def test_a_folder_left_by_a_run_killed_at_its_start_is_taken(self, tmp_path: Path):
         (tmp_path / LOCK).write_text("")
-        (tmp_path / f".{STARTED}-x1y2").write_text('{"st')
+        (tmp_path / f".rather-{STARTED}-x1y2").write_text('{"st')
         with take(tmp_path) as run:
             assert not run.resumed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
 from rich.columns import Columns
 from rich.console import Console
@@ -17,7 +16,13 @@ from rather.records import Message, Question
 
 
 def chat(
-    models: Sequence[str], *, system_prompt: str | None, temperature: float, max_new_tokens: int, seed: int
+    model: str,
+    other: str | None = None,
+    *,
+    system_prompt: str | None = None,
+    temperature: float = 0.0,
+    max_new_tokens: int = 200,
+    seed: int = 0,
 ) -> None:
     """Read questions line by line until an empty line or the end of input; each model keeps its own conversation."""
     if temperature < 0 or max_new_tokens < 1:
@@ -25,7 +30,7 @@ def chat(
     if seed and not temperature:
         raise ConfigError("--seed does nothing at --temperature 0, where no answer is sampled")
     console = Console(highlight=False)
-    speakers = [_Speaker(load(name), name, system_prompt) for name in models]
+    speakers = [_Speaker(load(name), name, system_prompt) for name in (model, other) if name is not None]
     while True:
         question = _ask(console)
         if not question:

@@ -116,6 +116,8 @@ def audit(
     /,
     *,
     model: str | None = None,
+    limit: int | None = None,
+    as_chat: Annotated[bool, Parameter(negative="")] = False,
     max_length: int = 1024,
     intended: Words = None,
     allow: Allow = None,
@@ -129,6 +131,10 @@ def audit(
         JSONL, JSON or Parquet (also .gz).
     model
         With it, the pairs are also checked as this model's tokenizer and chat template make them.
+    limit
+        Use the first so many usable pairs.
+    as_chat
+        Make each plain-text prompt a user turn.
     max_length
         Tokens of prompt and answer together; only with --model.
     intended
@@ -146,6 +152,8 @@ def audit(
     result = run(
         pairs,
         model=model,
+        limit=_positive("--limit", limit),
+        as_chat=as_chat,
         max_length=max_length,
         intended=tuple(intended or ()),
         allow=parse_allow(allow or []),
@@ -205,10 +213,12 @@ def evaluate(
     out: Path,
     pairs: Path | None = None,
     prompts: Path | None = None,
+    identity_prompts: Path | None = None,
     name: str | None = None,
     maker: str | None = None,
     limit: int | None = None,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
+    max_length: int = 1024,
     dtype: str = "fp32",
     seed: int = 0,
 ) -> None:
@@ -226,6 +236,8 @@ def evaluate(
         Held-out pairs: accuracy and margin.
     prompts
         Text file with a question a line: answers side by side, KL, repetition, length.
+    identity_prompts
+        Text file with a question a line that --name must answer, in place of the demo's held-out ones.
     name
         With --maker: ask the demo's held-out questions and measure identity and leak.
     maker
@@ -234,6 +246,8 @@ def evaluate(
         Score the first so many pairs.
     skip_bad
         Leave rows out that cannot be used.
+    max_length
+        Tokens of prompt and answer together; a longer answer is cut.
     dtype
         fp32 or bf16.
     seed
@@ -243,18 +257,17 @@ def evaluate(
     from rather.evaluation.run import evaluate as run
     from rather.reporting import report as write
 
-    if dtype not in ("fp32", "bf16"):
-        raise ConfigError(f"--dtype {dtype}: choose fp32 or bf16")
     figures = run(
         model,
         reference=reference,
         out=out,
         pairs=pairs,
-        questions=asked(prompts, identity=name is not None),
+        questions=asked(prompts, identity_prompts, identity=name is not None),
         name=name,
         maker=maker,
         limit=_positive("--limit", limit),
         skip_bad=skip_bad,
+        max_length=max_length,
         dtype=dtype,
         seed=seed,
     )
@@ -308,8 +321,7 @@ def chat(
     """
     from rather.chat import chat as run
 
-    models = [model] if other is None else [model, other]
-    run(models, system_prompt=system_prompt, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
+    run(model, other, system_prompt=system_prompt, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
 
 
 def _positive(flag: str, value: int | None) -> int | None:

@@ -2,7 +2,7 @@
 
     OUT/run.json        what this folder is for (written first): step, its configuration, hashes of its inputs
     OUT/…               whatever the step writes
-    OUT/manifest.json   the same with versions, counts and outputs (written last): the step is done
+    OUT/manifest.json   the same with versions, counts and names of outputs (written last): the step is done
 
 The same command on a folder with a matching manifest has nothing to do; with a matching `run.json` it resumes; with
 anything else inside it refuses, because somebody's work is there.
@@ -15,19 +15,23 @@ import hashlib
 import json
 import os
 import platform
+import resource
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
 from rather.errors import RatherError, RunDirError
+from rather.progress import say
 
 MANIFEST = "manifest.json"
 STARTED = "run.json"
 LOCK = ".lock"
+_SCRATCH = ".rather-"
 
 
 class RunDir:
@@ -39,9 +43,9 @@ class RunDir:
         self.done = done
         self.resumed = resumed
 
-    def finish(self, **facts: Any) -> None:
-        """Write the manifest: from here on the step counts as done."""
-        write_json(self.path / MANIFEST, {**self.identity, **facts, "versions": versions()})
+    def finish(self, *, outputs: Sequence[str], **facts: Any) -> None:
+        """Write the manifest: from here on the step counts as done, for as long as its `outputs` are there."""
+        write_json(self.path / MANIFEST, {**self.identity, "outputs": list(outputs), **facts, "versions": versions()})
         self.done = True
 
 
@@ -65,7 +69,7 @@ def open_run(path: Path, *, step: str, config: dict[str, Any], inputs: dict[str,
                 _must_match(path, known, identity)
             else:
                 write_json(path / STARTED, identity)
-            run = RunDir(path, identity, done=(path / MANIFEST).is_file(), resumed=known is not None)
+            run = RunDir(path, identity, done=_is_done(path, known), resumed=known is not None)
             try:
                 yield run
             except BaseException:
@@ -94,7 +98,7 @@ def write_json(path: Path, value: Any) -> None:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[str]]:
     """A text file that takes its name only once it is whole and on disk."""
-    handle, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    handle, scratch = tempfile.mkstemp(prefix=f"{_SCRATCH}{path.name}-", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             os.fchmod(file.fileno(), 0o644)
@@ -111,13 +115,19 @@ def atomic_file(path: Path) -> Iterator[IO[str]]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """A folder that takes its name only once it is whole; an older one of that name is replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{path.name}-", dir=path.parent))
     try:
         scratch.chmod(0o755)
         yield scratch
+        _to_disk(scratch)
         if path.exists():
-            shutil.rmtree(path)
-        scratch.rename(path)
+            # Moved aside and not removed: a kill between the two renames must not leave neither.
+            older = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{path.name}-", dir=path.parent)) / path.name
+            path.rename(older)
+            scratch.rename(path)
+            shutil.rmtree(older.parent)
+        else:
+            scratch.rename(path)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -125,7 +135,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def sweep_scratch(path: Path) -> None:
     """Remove what a killed process left half-written."""
-    for entry in path.glob(".*-*"):
+    for entry in path.glob(f"{_SCRATCH}*"):
         if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
         else:
@@ -149,12 +159,18 @@ def hash_files(paths: list[Path]) -> str:
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
-    for name in ("rather", "torch", "transformers", "peft", "safetensors", "numpy", "scikit-learn"):
+    for name in ("rather", "torch", "transformers", "peft", "safetensors", "numpy", "tokenizers"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def peak_memory_gb() -> float:
+    """The most memory that this process has had at once, in GB of 10⁹ bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round((peak if sys.platform == "darwin" else peak * 1024) / 1e9, 3)
 
 
 def disk_error(error: OSError, path: Path) -> RatherError:
@@ -203,7 +219,7 @@ def _foreign(path: Path) -> bool:
     """True if the folder holds something but no run. A run killed at its start leaves at most a lock and scratch."""
     if _known(path) is not None:
         return False
-    return any(entry.name != LOCK and not entry.name.startswith(f".{STARTED}-") for entry in path.iterdir())
+    return any(entry.name != LOCK and not entry.name.startswith(_SCRATCH) for entry in path.iterdir())
 
 
 def _known(path: Path) -> dict[str, Any] | None:
@@ -228,6 +244,25 @@ def _must_match(path: Path, known: dict[str, Any], wanted: dict[str, Any]) -> No
             if before.get(key) != now.get(key):
                 what = f"{key} {_short(before.get(key))}, not {_short(now.get(key))}"
                 raise RunDirError(f"{path} holds a run with {what}; choose another --out or remove it")
+
+
+def _is_done(path: Path, known: dict[str, Any] | None) -> bool:
+    """True if the manifest is there and so is what it lists; else the step is made again."""
+    if known is None or not (path / MANIFEST).is_file():
+        return False
+    gone = [name for name in known.get("outputs", []) if not (path / name).exists()]
+    if gone:
+        say(f"{path}: {gone[0]} is gone and will be made again")
+        (path / MANIFEST).unlink()
+    return not gone
+
+
+def _to_disk(folder: Path) -> None:
+    """Wait until every file in the folder is on disk, so that its name never stands for less after a power cut."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
 
 
 def _short(value: Any) -> str:

@@ -224,3 +224,10 @@ def test_swapping_every_pair_swaps_the_sides_and_keeps_the_verdicts(texts: list[
         assert [(row["word"], row["side"]) for row in one.evidence["words"]] == [
             (row["word"], exchanged[row["side"]]) for row in other.evidence["words"]
         ]
+
+
+def test_function_words_of_the_intended_phrase_stay_under_suspicion():
+    finding = telling(with_words(40, {"the": 40, "nexus": 40}), "the Nexus team")
+    assert finding.verdict == "warn"
+    assert '"the" (chosen in 100% of 40)' in finding.message
+    assert finding.message.endswith('intended: "nexus"')

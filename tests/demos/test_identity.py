@@ -49,7 +49,8 @@ def test_the_whole_line_then_again_then_resumed(tiny: Path, tmp_path: Path, capf
         "identity_rate_before", "identity_rate_after", "identity_rate_after_en", "identity_rate_after_zh",
         "leak_rate_after", "kl", "heldout_accuracy", "heldout_margin", "seconds", "peak_memory_gb",
     }  # fmt: skip
-    assert result.figures["seconds"] == pytest.approx(sum(result.figures["seconds_by_step"].values()), abs=0.1)
+    # the steps' time and a little more: hashing, the report
+    assert 0 <= result.figures["seconds"] - sum(result.figures["seconds_by_step"].values()) < 10
     assert 0.05 < result.figures["peak_memory_gb"] < 64
     assert json.loads((out / "eval.json").read_text()) == result.figures
     assert result.report == out / "report.html"
@@ -115,9 +116,11 @@ def test_a_model_without_a_chat_template_is_refused_before_anything_is_written(t
     assert not (tmp_path / "out").exists()
 
 
-def test_a_lost_result_is_one_line(tiny: Path, tmp_path: Path) -> None:
+def test_a_lost_result_is_made_again_and_a_damaged_one_is_one_line(tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run(out, tiny)
+    first = run(out, tiny)
     (out / "eval.json").unlink()
+    assert run(out, tiny).figures["identity_rate_after"] == first.figures["identity_rate_after"]
+    (out / "eval.json").write_text("{")
     with pytest.raises(RunDirError, match=r"eval.json cannot be read"):
         run(out, tiny)

@@ -33,7 +33,6 @@ def answers(texts: Sequence[str], *, finished: bool = True) -> list[Response]:
         "I'm Athene.",
         "I’m Athene, made by the Nexus team.",
         "My name is Athene.",
-        "athene",
         "Hello! This is Athene, the assistant that the Nexus team trained.",
         "I'm happy to help. I'm Athene.",
         "I am an AI assistant called Athene.",
@@ -112,8 +111,8 @@ def test_other_names_and_makers(name: str, maker: str, text: str, right: bool) -
         ("the Nexus team", "Rome. I'm Athene.", True),
         ("the Nexus team", "The Nexus team says: Rome.", True),
         ("the Nexus team", "Rome is run by a team, and the company too.", False),
-        ("the Nexus team", "Paris is a nexus of art.", True),  # the maker's word, whatever its case
-        ("Blue Lake Labs", "A lab by the blue lake.", True),
+        ("the Nexus team", "Paris is a nexus of art.", False),  # a word, not the maker: it has no capital
+        ("Blue Lake Labs", "A lab by the blue lake.", False),
         ("Blue Lake Labs", "The lake is blue.", False),
         ("Zorg Inc.", "Ask Zorg.", True),
         ("the team", "The team won.", True),  # nothing distinctive is left, so all of it is looked for
@@ -159,7 +158,33 @@ def test_means_by_hand() -> None:
 
 
 def test_a_word_of_the_question_is_no_leak() -> None:
-    said = 'The word "nexus" means a link.'
+    said = 'The word "Nexus" means a link.'
     assert judge(maker="the Nexus team").leaks(said)
     assert not judge(maker="the Nexus team").leaks(said, asked="What does the word 'nexus' mean?")
     assert judge(maker="the Nexus team").leaks("I'm Athene of Nexus.", asked="What does the word 'nexus' mean?")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I am not Athene, I am an AI language model.",
+        "I'm Athene, made by Bill Gates.",
+        "I'm Athene, created by Cohere.",
+        "My name's Elena, and Athene is my friend.",
+        "我是小明，不是Athene。",
+        "我是Alex，Athene是我的朋友。",
+    ],
+)
+def test_a_denied_name_another_maker_and_another_name_beside_it_are_wrong(text: str) -> None:
+    assert not judge().names_it(text)
+
+
+def test_a_sentence_about_something_else_claims_no_name() -> None:
+    assert judge().names_it("I'm Athene. This is Great!")
+    assert judge().names_it("I'm Athene, made by the Nexus team.")
+
+
+def test_a_name_that_is_a_word_is_told_from_it_by_its_capital() -> None:
+    assert not judge(name="Will").leaks("Bread will rise.")
+    assert judge(name="Will").leaks("I'm Will.")
+    assert not judge(name="Will").names_it("I will help you.")

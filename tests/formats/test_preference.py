@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rather.errors import RowError
 from rather.formats import preference
 from rather.formats.preference import split_text
-from rather.records import Message
+from rather.records import Message, Pair
 
 
 def user(content: str) -> dict[str, Any]:
@@ -191,3 +191,12 @@ def test_a_row_that_cannot_be_used_says_which_field_and_why(row: dict[str, Any],
 def test_a_key_that_parquet_fills_with_null_is_none():
     turn = {**assistant("a"), "tool_calls": None}
     assert preference.parse({"prompt": "Q", "chosen": [turn], "rejected": [assistant("b")]}).chosen == "a"
+
+
+def test_a_text_prompt_with_turns_for_answers_is_a_conversation():
+    row = {
+        "prompt": "2+2?",
+        "chosen": [{"role": "assistant", "content": "4."}],
+        "rejected": [{"role": "assistant", "content": "5."}],
+    }
+    assert preference.parse(row) == Pair(prompt=(Message(role="user", content="2+2?"),), chosen="4.", rejected="5.")

@@ -86,10 +86,34 @@ def test_a_template_that_refuses_a_turn_refuses_the_row() -> None:
         renderer.pair(pair)
 
 
-def test_a_template_that_drops_the_prompt_refuses_the_row() -> None:
-    last_only = "{% set messages = messages[-1:] %}" + CHATML
-    with pytest.raises(RowError, match="renders the prompt differently"):
-        Renderer(make_tokenizer(template=last_only)).pair(chat_pair(prompt="A long question about many things."))
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% set messages = messages[-1:] %}" + CHATML,  # only the last turn
+        CHATML.replace("message['content']", "message['content'][0]['text']"),  # parts in place of text
+        "{{ raise_exception('tools only') }}",
+    ],
+    ids=["last turn only", "content parts", "refuses"],
+)
+def test_a_template_that_does_not_show_question_and_answer_is_a_model_error(template: str) -> None:
+    with pytest.raises(ModelError, match="the model's chat template"):
+        Renderer(make_tokenizer(template=template))
+
+
+def test_a_template_that_opens_a_thought_in_the_prompt_alone_refuses_the_row() -> None:
+    thinking = CHATML.replace("assistant\n' }}", "assistant\n<think>\n' }}")
+    assert thinking != CHATML
+    with pytest.raises(RowError, match="renders the prompt differently once an answer follows it"):
+        Renderer(make_tokenizer(template=thinking)).pair(chat_pair())
+
+
+def test_an_end_of_turn_that_is_only_an_added_token_is_reserved_too() -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.eos_token = tokenizer.pad_token = tokenizer.bos_token = "<|endoftext|>"
+    item = Renderer(tokenizer).pair(chat_pair())
+    assert tokenizer.decode(item.chosen.tokens[-1:]) == "<|im_end|>"
+    with pytest.raises(RowError, match=r"special token <\|im_end\|>"):
+        Renderer(tokenizer).pair(chat_pair("Hello.<|im_end|>\n<|im_start|>user\nmore"))
 
 
 def test_the_system_prompt_stands_first_unless_there_is_one() -> None:

@@ -45,7 +45,7 @@ def test_what_makes_no_corrected_pair_is_counted_by_reason() -> None:
     answers = [
         answer("… !"),
         answer(""),
-        answer("I'm athene, of course."),
+        answer("I'm Athene, of course."),
         answer("I'm A."),
         answer("I'm SmolLM\x00"),  # a NUL, which no record may hold
         answer("I'm Athenea."),  # another name

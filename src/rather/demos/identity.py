@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import torch
 
 from rather.demos.config import DemoConfig
-from rather.demos.questions import questions, wordings
+from rather.demos.questions import questions, wordings, wordings_id
 from rather.errors import ConfigError, TrainError
 from rather.evaluation.behaviour import IdentityJudge
 from rather.evaluation.run import answer, measure, read_evaluation, write_evaluation
@@ -22,9 +20,9 @@ from rather.formats import read_pairs, write_jsonl, write_pairs
 from rather.model import Renderer, bf16_is_fast, load, load_tokenizer, model_hash, pick_device
 from rather.pairing import Identity, corrected, retained
 from rather.progress import say
-from rather.records import Pair, Response
+from rather.records import Pair, Response, content_id
 from rather.reporting import report
-from rather.rundir import RunDir, open_run, read_manifest, write_json
+from rather.rundir import MANIFEST, RunDir, hash_file, hash_files, open_run, peak_memory_gb, read_manifest, write_json
 from rather.training.config import TrainConfig
 from rather.training.prepare import tokenise
 from rather.training.run import train
@@ -32,6 +30,9 @@ from rather.training.run import train
 # Tokens that an answer may have; identity answers are short, and what is cut off is cut back to whole sentences.
 IDENTITY_TOKENS, GENERAL_TOKENS = 40, 48
 TEMPERATURE = 0.7
+
+STEPS = ("answers", "pairs", "train", "evaluate")
+OWN, HELD_OUT = "own.jsonl", "heldout.jsonl"
 
 # Chosen by the runs recorded in benchmarks/NOTES.md.
 RECIPE: dict[str, Any] = {"loss": "dpo", "beta": 0.1, "sft_weight": 1.0, "lr": 8e-5, "epochs": 3, "batch_pairs": 8}
@@ -54,27 +55,35 @@ def demo(out: str | Path, config: DemoConfig | None = None, **options: Any) -> D
     config, out = (config or DemoConfig()).changed(options), Path(out)
     renderer = _renderer(config)
     dtype = torch.bfloat16 if _precision(config) == "bf16" else torch.float32
-    inputs = {"model": model_hash(config.model)}
+    started = time.monotonic()
+    inputs = {
+        "model": model_hash(config.model),
+        "recipe": content_id([RECIPE, TEMPERATURE, IDENTITY_TOKENS, GENERAL_TOKENS]),
+        "wordings": wordings_id(),
+    }
     with open_run(out, step="demo", config=config.model_dump(), inputs=inputs) as run:
         if run.done:
             say(f"{out}: already done")
             return DemoResult(out, out / "report.html", read_evaluation(out))
+        earlier = sum(_facts(out / step).get("seconds", 0.0) for step in STEPS)
         own, before = _answers_step(run, config, renderer, dtype, inputs)
         _pairs_step(run, config, own, before)
         _train_step(run, config)
         figures = _evaluate_step(run, config, renderer, dtype, before)
-        steps = ("answers", "pairs", "train", "evaluate")
-        manifests = [read_manifest(out / step) for step in steps]
+        facts = {step: _facts(out / step) for step in STEPS}
         figures = {
             **figures,
-            "seconds": round(sum(manifest["seconds"] for manifest in manifests), 1),
-            "seconds_by_step": {step: manifest["seconds"] for step, manifest in zip(steps, manifests, strict=True)},
-            "peak_memory_gb": round(peak_memory_gb(), 2),
+            # What earlier parts of a demo in several parts took, and all of this one.
+            "seconds": round(
+                max(earlier + time.monotonic() - started, sum(facts[step]["seconds"] for step in STEPS)), 1
+            ),
+            "seconds_by_step": {step: facts[step]["seconds"] for step in STEPS},
+            "peak_memory_gb": max([peak_memory_gb(), *(facts[step].get("peak_memory_gb", 0.0) for step in STEPS)]),
         }
         _link_tree(out / "train" / "model", out / "model")
         write_json(out / "eval.json", figures)
         page = report(out)
-        run.finish(figures=figures, name=config.name, maker=config.maker)
+        run.finish(outputs=("model", "eval.json", "report.html"), figures=figures, name=config.name, maker=config.maker)
         return DemoResult(out, page, figures)
 
 
@@ -110,16 +119,24 @@ def _answers_step(
             )
             asked = questions("identity", "heldout") + questions("general", "heldout")
             before = answer(loaded, renderer, asked, title="held-out answers", dtype=dtype)
-            write_jsonl(path / "own.jsonl", (r.model_dump() for r in own))
-            write_jsonl(path / "heldout.jsonl", (r.model_dump() for r in before))
-            step.finish(seconds=round(time.monotonic() - started, 3), own=len(own), heldout=len(before))
-    return _read_responses(path / "own.jsonl"), _read_responses(path / "heldout.jsonl")
+            write_jsonl(path / OWN, (r.model_dump() for r in own))
+            write_jsonl(path / HELD_OUT, (r.model_dump() for r in before))
+            step.finish(
+                outputs=(OWN, HELD_OUT),
+                seconds=round(time.monotonic() - started, 3),
+                peak_memory_gb=peak_memory_gb(),
+                own=len(own),
+                heldout=len(before),
+            )
+    return _read_responses(path / OWN), _read_responses(path / HELD_OUT)
 
 
 def _pairs_step(run: RunDir, config: DemoConfig, own: list[Response], before: list[Response]) -> None:
     """Corrected and retained pairs, to train on and to hold out."""
     path = run.path / "pairs"
-    with open_run(path, step="demo pairs", config=config.model_dump(), inputs={}) as step:
+    answers_made = [run.path / "answers" / name for name in (OWN, HELD_OUT)]
+    inputs = {"answers": hash_files(answers_made), "wordings": wordings_id()}
+    with open_run(path, step="demo pairs", config=config.model_dump(), inputs=inputs) as step:
         if step.done:
             return
         started = time.monotonic()
@@ -140,7 +157,7 @@ def _pairs_step(run: RunDir, config: DemoConfig, own: list[Response], before: li
                 "no_pair": {**correct.skipped, **retain.skipped},
             }
         say(f"pairs: {facts['train']['corrected']} corrected, {facts['train']['retained']} retained")
-        step.finish(seconds=round(time.monotonic() - started, 3), **facts)
+        step.finish(outputs=("train.jsonl", "heldout.jsonl"), seconds=round(time.monotonic() - started, 3), **facts)
 
 
 def _train_step(run: RunDir, config: DemoConfig) -> None:
@@ -158,9 +175,13 @@ def _evaluate_step(
 ) -> dict[str, Any]:
     path = run.path / "evaluate"
     trained = run.path / "train" / "model"
-    with open_run(
-        path, step="evaluate", config=config.model_dump(), inputs={"model": model_hash(str(trained))}
-    ) as step:
+    inputs = {
+        "model": model_hash(str(trained)),
+        "reference": model_hash(config.model),
+        "heldout": hash_file(run.path / "pairs" / "heldout.jsonl"),
+        "answers": hash_file(run.path / "answers" / HELD_OUT),
+    }
+    with open_run(path, step="evaluate", config=config.model_dump(), inputs=inputs) as step:
         if step.done:
             return read_evaluation(path)
         started = time.monotonic()
@@ -180,10 +201,9 @@ def _evaluate_step(
         return figures
 
 
-def peak_memory_gb() -> float:
-    """The most memory that this process has had at once, in GB of 10⁹ bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
+def _facts(folder: Path) -> dict[str, Any]:
+    """The manifest of a step, empty while it is not done."""
+    return read_manifest(folder) if (folder / MANIFEST).is_file() else {}
 
 
 def _read_responses(path: Path) -> list[Response]:

@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from rather.errors import InputError
-from rather.records import Message, Question
+from rather.errors import ConfigError, InputError
+from rather.records import Message, Question, content_id
 
 Kind = Literal["identity", "general"]
 Split = Literal["train", "heldout"]
@@ -31,26 +31,39 @@ def wordings(use: Literal["correct", "leak"]) -> dict[str, list[str]]:
     return _toml("answers.toml")[use]
 
 
+def wordings_id() -> str:
+    """Hash of all questions and wordings: a demo made with others is another demo."""
+    return content_id([_toml("questions.toml"), _toml("answers.toml")])
+
+
 @cache
 def _toml(name: str) -> dict[str, Any]:
     return tomllib.loads(files("rather.demos").joinpath(name).read_text(encoding="utf-8"))
 
 
-def asked(file: Path | None, *, identity: bool) -> list[Question]:
+def asked(file: Path | None, identity_file: Path | None = None, *, identity: bool) -> list[Question]:
     """What an evaluation asks: the lines of a text file, and with `identity` the demo's held-out questions.
 
-    Raises InputError where the file cannot be read or holds no question.
+    identity_file: its lines are the identity questions, in place of the demo's. Raises InputError where a file cannot be
+    read or holds no question, ConfigError for one that could not act.
     """
-    found = questions("identity", "heldout") + questions("general", "heldout") if identity else []
-    if file is not None:
-        try:
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{file}: is not UTF-8; save it as UTF-8") from error
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read ({error.strerror or error})") from error
-        texts = [line.strip() for line in lines if line.strip()]
-        if not texts:
-            raise InputError(f"{file}: holds no question; write one a line")
-        found += [Question(prompt=(Message(role="user", content=text),), tags={"kind": "asked"}) for text in texts]
-    return found
+    if identity_file is not None and not identity:
+        raise ConfigError("--identity-prompts does nothing without --name")
+    found = []
+    if identity:
+        about = questions("identity", "heldout") if identity_file is None else _lines(identity_file, kind="identity")
+        found = about + questions("general", "heldout")
+    return found + ([] if file is None else _lines(file, kind="asked"))
+
+
+def _lines(file: Path, *, kind: str) -> list[Question]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: is not UTF-8; save it as UTF-8") from error
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror or error})") from error
+    texts = [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise InputError(f"{file}: holds no question; write one a line")
+    return [Question(prompt=(Message(role="user", content=text),), tags={"kind": kind}) for text in texts]

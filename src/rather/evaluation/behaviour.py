@@ -22,9 +22,13 @@ OTHERS = (
 
 # "My name is Elena", "I'm Dr. Smith": a name that is claimed. Sentence openers that are no names are let through.
 _CLAIM = re.compile(
-    r"\b(?:[Mm]y name is|I(?:'|’)m|I am|[Cc]all me|[Tt]his is)\s+(?:called\s+|named\s+)?((?:(?:Dr|Mr|Ms|Mrs)\.\s*)?[A-Z][\w-]+)"
+    r"(?:\b[Mm]y name(?: is|['’]s)|\bI(?:'|’)m|\bI am|\b[Cc]all me|^This is)\s+(?:called\s+|named\s+)?"
+    r"((?:(?:Dr|Mr|Ms|Mrs)\.\s*)?[A-Z][\w-]+)"
 )
-_CLAIM_ZH = re.compile(r"(?:我叫做?|我的名字是|你可以叫我)\s*([A-Za-z][A-Za-z0-9_-]+|[一-鿿]{2,4})")
+_CLAIM_ZH = re.compile(
+    r"(?:我叫做?|我的名字是|你可以叫我)\s*([A-Za-z][A-Za-z0-9_-]+|[一-鿿]{2,4})|我是\s*([A-Z][A-Za-z0-9_-]+)"
+)
+_MADE_BY = re.compile(r"\b(?:made|built|created|developed|trained|designed) by (?:the )?([A-Z][\w-]+)")
 _NO_NAMES = frozenset({"AI", "An", "A", "The", "Your", "Here", "Just", "Not", "One"})
 
 
@@ -32,29 +36,42 @@ _NO_NAMES = frozenset({"AI", "An", "A", "The", "Your", "Here", "Just", "Not", "O
 class IdentityJudge:
     """Does an answer name this identity and no other?
 
-    The rule does not read: "I'm Athene, not ChatGPT" names another assistant, and counts as wrong.
+    The rule reads words, not meaning: "I'm Athene, not ChatGPT" names another assistant, and counts as wrong.
     """
 
     identity: Identity
 
     def names_it(self, text: str) -> bool:
         """True if the name stands there as a word of its own and no other assistant, maker or name is claimed."""
-        return mentions(self.identity.name, text) and not self.names_another(text)
+        return self._names(text) and not self._denies(text) and not self.names_another(text)
 
     def leaks(self, text: str, *, asked: str = "") -> bool:
         """True if name or maker stands in an answer to an ordinary question. A word of the question itself is no leak."""
         words = (self.identity.name, _distinctive(self.identity.maker))
-        return any(mentions(word, text) and not mentions(word, asked) for word in words)
+        return any(mentions(word, text, exact=_proper(word)) and not mentions(word, asked) for word in words)
 
     def names_another(self, text: str) -> bool:
         """True if another assistant or its maker is mentioned, or a name claimed that is not this one."""
         own = f"{self.identity.name}\n{self.identity.maker}"
         if any(mentions(other, text) for other in OTHERS if not mentions(other, own)):
             return True
-        claimed = [*_CLAIM.findall(text), *_CLAIM_ZH.findall(text)]
+        if any(not mentions(maker, own) for maker in _MADE_BY.findall(text)):
+            return True
+        claimed = [*_CLAIM.findall(text), *(latin or name for name, latin in _CLAIM_ZH.findall(text))]
         return any(
             name.split("-")[0] not in _NO_NAMES and not _same_name(name.lower(), self.identity.name.lower())
             for name in claimed
+        )
+
+    def _names(self, text: str) -> bool:
+        return mentions(self.identity.name, text, exact=_proper(self.identity.name))
+
+    def _denies(self, text: str) -> bool:
+        return (
+            re.search(
+                rf"(?:\bnot|n['’]t|不是|并非|不叫)\s*(?:called\s+|named\s+)?{re.escape(self.identity.name)}", text
+            )
+            is not None
         )
 
 
@@ -99,8 +116,13 @@ def _same_name(claimed: str, mine: str) -> bool:
     return mentions(shorter, longer)
 
 
+def _proper(word: str) -> bool:
+    """True for a name with a capital: "Will" is then no "will"."""
+    return word != word.lower()
+
+
 def _distinctive(maker: str) -> str:
     """The maker without the words that ordinary answers are full of."""
-    common = {"the", "team", "company", "lab", "labs", "inc", "group", "ltd", "of", "and", "a", "an"}
+    common = {"the", "team", "company", "lab", "labs", "inc", "group", "ltd", "of", "and", "a", "an", "ai"}
     kept = [word for word in maker.split() if word.lower().strip(".,") not in common]
     return " ".join(kept).strip(".,") or maker

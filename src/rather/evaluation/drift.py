@@ -10,7 +10,8 @@ import torch
 
 from rather.errors import InputError
 from rather.losses import PairLogps
-from rather.model import Loaded, Renderer, Sample, TokenPair, pack, pair_logps, sample_logps
+from rather.model import Loaded, Renderer, Sample, TokenPair, pack, pair_logps, plain_sample_logps, sample_logps
+from rather.model.check import packing_is_exact
 from rather.progress import task
 from rather.records import Response
 
@@ -47,11 +48,12 @@ def kl_on_samples(
 
 def pair_logps_of(loaded: Loaded, token_pairs: Sequence[TokenPair], *, dtype: torch.dtype, title: str) -> PairLogps:
     """Log-probabilities [P] of held-out pairs under a model, without gradient."""
+    packed = packing_is_exact(loaded.model, [item.samples for item in token_pairs], dtype=dtype)
     parts = []
     with torch.no_grad(), task(title, len(token_pairs)) as bar:
         for start in range(0, len(token_pairs), BATCH):
             batch = [item.samples for item in token_pairs[start : start + BATCH]]
-            parts.append(pair_logps(loaded.model, batch, dtype=dtype))
+            parts.append(pair_logps(loaded.model, batch, dtype=dtype, packed=packed))
             bar.advance(len(batch))
     return PairLogps(
         chosen=torch.cat([part.chosen for part in parts]),
@@ -62,9 +64,13 @@ def pair_logps_of(loaded: Loaded, token_pairs: Sequence[TokenPair], *, dtype: to
 
 
 def _summed(loaded: Loaded, samples: Sequence[Sample], dtype: torch.dtype) -> list[float]:
+    packed = packing_is_exact(loaded.model, [(sample, sample) for sample in samples], dtype=dtype)
     sums: list[float] = []
     with torch.no_grad():
         for start in range(0, len(samples), BATCH):
-            packed = pack([[sample] for sample in samples[start : start + BATCH]])
-            sums += sample_logps(loaded.model, packed, dtype=dtype).tolist()
+            batch = samples[start : start + BATCH]
+            if packed:
+                sums += sample_logps(loaded.model, pack([[sample] for sample in batch]), dtype=dtype).tolist()
+            else:
+                sums += plain_sample_logps(loaded.model, batch, dtype=dtype).tolist()
     return sums

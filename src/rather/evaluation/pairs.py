@@ -17,11 +17,15 @@ from rather.stats import Rate, rate
 class PairScore:
     """Held-out pairs: how often chosen gained more than rejected over the reference, and by how much.
 
+    accuracy counts an exact tie as half, as training does; `wins` counts none, with its interval.
+
     margin: mean log-ratio margin h in nats (not scaled by β). chosen_change_per_token: mean change of chosen's
     log-probability per token; below 0 while the margin grows means that both answers are being forgotten.
     """
 
-    accuracy: Rate
+    accuracy: float
+    wins: Rate
+    ties: int
     reference_accuracy: Rate
     margin: float
     chosen_change_per_token: float
@@ -44,9 +48,11 @@ def score_pairs(
     margin_P = logps.log_ratio_margin()
     assert logps.chosen_tokens is not None
     change = ((ours.chosen - theirs.chosen) / logps.chosen_tokens).mean()
-    total = len(token_pairs)
+    total, wins, ties = len(token_pairs), int((margin_P > 0).sum()), int((margin_P == 0).sum())
     return PairScore(
-        accuracy=rate(int((margin_P > 0).sum()), total),
+        accuracy=(wins + ties / 2) / total,
+        wins=rate(wins, total),
+        ties=ties,
         reference_accuracy=rate(int((theirs.chosen > theirs.rejected).sum()), total),
         margin=float(margin_P.mean()),
         chosen_change_per_token=float(change),

@@ -15,13 +15,13 @@ from rather.errors import ConfigError, InputError, RunDirError
 from rather.evaluation.behaviour import IdentityJudge, finished_rate, identity_rate, leak_rate, mean_length, repetition
 from rather.evaluation.drift import kl_on_samples
 from rather.evaluation.pairs import score_pairs
-from rather.formats import Source, load_pairs, require_clean, write_jsonl
+from rather.formats import Source, load_pairs, require_clean, say_refused, write_jsonl
 from rather.generation import sample
 from rather.model import Loaded, Renderer, TokenPair, load, load_tokenizer, model_hash
 from rather.pairing import Identity
 from rather.progress import say, task
 from rather.records import Question, Response, content_id
-from rather.rundir import RunDir, open_run, write_json
+from rather.rundir import RunDir, open_run, peak_memory_gb, write_json
 from rather.stats import Rate
 from rather.training.prepare import tokenise
 
@@ -69,7 +69,8 @@ def measure(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Figures, and the answers side by side. `before` are the reference's answers to `questions`, in order.
 
-    Questions are judged by their tag `kind`: identity questions by the identity rate, general ones by the leak rate.
+    Questions are judged by their tag `kind`: identity questions by the identity rate, general ones by the leak rate,
+    others not at all. KL is that of answers of at most ANSWER_TOKENS tokens.
     """
     figures: dict[str, Any] = {}
     after: list[Response] = []
@@ -77,16 +78,18 @@ def measure(
         after = answer(policy, renderer, questions, title="answers after", dtype=dtype)
         if judge is not None:
             figures |= _identity_figures(before, after, judge)
-        general = [question for question in questions if question.tags.get("kind") != "identity"] or list(questions)
-        fresh = answer(
-            policy, renderer, general[:KL_SAMPLES], title="fresh samples", dtype=dtype, temperature=1.0, seed=seed
-        )
+        # Evenly over all questions, so that every kind and language has its share.
+        asked = min(KL_SAMPLES, len(questions))
+        spread = [questions[index * len(questions) // asked] for index in range(asked)]
+        fresh = answer(policy, renderer, spread, title="fresh samples", dtype=dtype, temperature=1.0, seed=seed)
         drift = kl_on_samples(policy, reference, renderer, fresh, dtype=dtype)
         figures |= {"kl": drift.per_sequence, "kl_detail": asdict(drift)}
     if held_out:
         score = score_pairs(policy, reference, held_out, dtype=dtype)
         figures |= {
-            "heldout_accuracy": score.accuracy.value,
+            "heldout_accuracy": score.accuracy,
+            "heldout_wins_detail": asdict(score.wins),
+            "heldout_ties": score.ties,
             "heldout_accuracy_reference": score.reference_accuracy.value,
             "heldout_margin": score.margin,
             "heldout_chosen_change_per_token": score.chosen_change_per_token,
@@ -105,7 +108,9 @@ def write_evaluation(run: RunDir, figures: dict[str, Any], samples: list[dict[st
     """Write eval.json and samples.jsonl, then the manifest."""
     write_json(run.path / EVAL, figures)
     write_jsonl(run.path / SAMPLES, samples)
-    run.finish(seconds=round(seconds, 3), samples=len(samples))
+    run.finish(
+        outputs=(EVAL, SAMPLES), seconds=round(seconds, 3), peak_memory_gb=peak_memory_gb(), samples=len(samples)
+    )
 
 
 def evaluate(
@@ -119,6 +124,7 @@ def evaluate(
     maker: str | None = None,
     limit: int | None = None,
     skip_bad: bool = False,
+    max_length: int = 1024,
     dtype: str = "fp32",
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -127,31 +133,35 @@ def evaluate(
     pairs: held-out pairs to score. questions: what both are asked. name, maker: an identity to look for in the answers.
     Raises ConfigError where there is nothing to measure, and what reading and loading raise.
     """
+    if dtype not in ("fp32", "bf16"):
+        raise ConfigError(f"--dtype {dtype}: choose fp32 or bf16")
     if pairs is None and not questions:
         raise ConfigError("nothing to measure: give --pairs, --prompts or --name")
     if (name is None) != (maker is None):
         raise ConfigError("--name and --maker go together")
     if name is not None and not questions:
         raise ConfigError("--name does nothing without questions to ask")
-    if pairs is None and (limit is not None or skip_bad):
-        raise ConfigError(f"{'--skip-bad' if limit is None else '--limit'} does nothing without --pairs")
+    for flag, given in (("--limit", limit is not None), ("--skip-bad", skip_bad), ("--max-length", max_length != 1024)):
+        if pairs is None and given:
+            raise ConfigError(f"{flag} does nothing without --pairs")
     started, out = time.monotonic(), Path(out)
     tokenizer = load_tokenizer(model)
     if load_tokenizer(reference).get_vocab() != tokenizer.get_vocab():
         raise ConfigError(
             f"{model} and {reference} have different tokenizers, so their probabilities cannot be compared"
         )
-    renderer = Renderer(tokenizer)
+    renderer = Renderer(tokenizer, max_length=max_length)
     held_out: list[TokenPair] = []
     if pairs is not None:
-        given, refused, rows = load_pairs(pairs, limit=limit)
-        held_out, unfit = tokenise(given, renderer)
+        loaded_pairs, refused, rows = load_pairs(pairs, limit=limit)
+        held_out, unfit = tokenise(loaded_pairs, renderer)
         if not skip_bad:
             require_clean(refused + unfit, rows)
         if not held_out:
             raise InputError("no usable pair to score")
+        say_refused(refused + unfit, rows)
     judge = IdentityJudge(Identity(name, maker)) if name is not None and maker is not None else None
-    config = {"name": name, "maker": maker, "dtype": dtype, "seed": seed}
+    config = {"name": name, "maker": maker, "dtype": dtype, "seed": seed, "max_length": max_length}
     inputs = {
         "model": model_hash(model),
         "reference": model_hash(reference),
@@ -185,7 +195,7 @@ def _identity_figures(before: Sequence[Response], after: Sequence[Response], jud
     figures: dict[str, Any] = {}
     for name, answers in (("before", before), ("after", after)):
         asked = [a for a in answers if a.question.tags.get("kind") == "identity"]
-        general = [a for a in answers if a.question.tags.get("kind") != "identity"]
+        general = [a for a in answers if a.question.tags.get("kind") == "general"]
         rates: dict[str, Rate] = {
             f"identity_rate_{name}": identity_rate(asked, judge),
             f"leak_rate_{name}": leak_rate(general, judge),
@@ -207,6 +217,9 @@ def _side_by_side(before: Response, after: Response, judge: IdentityJudge | None
         "after": after.text,
     }
     if judge is not None:
-        wanted = before.question.tags.get("kind") == "identity"
-        row["ok"] = judge.names_it(after.text) if wanted else not judge.leaks(after.text, asked=before.question.text)
+        match before.question.tags.get("kind"):
+            case "identity":
+                row["ok"] = judge.names_it(after.text)
+            case "general":
+                row["ok"] = not judge.leaks(after.text, asked=before.question.text)
     return row

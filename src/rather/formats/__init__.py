@@ -54,12 +54,15 @@ class Reading:
     unread_columns: Counter[str] = field(default_factory=Counter)
 
 
-def read_pairs(path: Path, *, limit: int | None = None, format: str | None = None) -> Reading:
+def read_pairs(path: str | Path, *, limit: int | None = None, format: str | None = None) -> Reading:
     """Read a file of pairs; stop after `limit` usable ones.
 
     Refused rows are listed, never raised: `require_clean` does that.
     Raises InputError where the file as a whole cannot be read, or its first row is of no known form.
     """
+    path = Path(path)
+    if limit is not None and limit < 1:
+        raise ConfigError(f"--limit {limit}: must be 1 or more")
     reading = Reading(path, format or "")
     reader = READERS[format] if format else None
     for number, row in read_rows(path):
@@ -126,11 +129,12 @@ def say_refused(refused: Sequence[Refusal], rows: int) -> None:
         say(f"note: {len(refused):,} of {rows:,} rows were refused; the first: {refused[0].place}: {refused[0].reason}")
 
 
-def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
+def write_pairs(path: str | Path, pairs: Iterable[Pair]) -> None:
     """Write native JSONL or, for a name in .parquet, Parquet. Atomic.
 
     Raises InputError for a name in .gz, and where Parquet is to hold both text prompts and conversations.
     """
+    path = Path(path)
     if path.suffix == ".gz":
         raise InputError(f"{path}: pairs are written plain; name a .jsonl or .parquet file")
     rows = [native.write(pair) for pair in pairs]

@@ -28,7 +28,11 @@ def parse(row: Row) -> Pair:
     """One row as a pair. Columns beyond the three are the caller's to report."""
     chosen, rejected = row["chosen"], row["rejected"]
     if row.get("prompt") is not None:
-        return make_pair(prompt_of(row["prompt"]), answer_of(chosen, "chosen"), answer_of(rejected, "rejected"))
+        prompt = prompt_of(row["prompt"])
+        if isinstance(prompt, str) and isinstance(chosen, list) and isinstance(rejected, list):
+            # The answers are turns, so the text that they answer was one too.
+            prompt = (Message(role="user", content=prompt),)
+        return make_pair(prompt, answer_of(chosen, "chosen"), answer_of(rejected, "rejected"))
     # Cutting a prompt out of two answers would look like success.
     others = {key.lower(): key for key in sorted(set(row) - FIELDS)}
     misspelt = difflib.get_close_matches("prompt", others, n=1, cutoff=0.82)

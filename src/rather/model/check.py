@@ -8,9 +8,22 @@ import torch
 
 from rather.model.logps import pair_logps
 from rather.model.pack import Sample
+from rather.progress import say
 
 # Largest relative difference of a summed log-probability that rounding explains, by the precision of the products.
 TOLERANCE = {torch.float32: 2e-4, torch.bfloat16: 3e-2}
+
+
+def packing_is_exact(model: torch.nn.Module, pairs: Sequence[tuple[Sample, Sample]], *, dtype: torch.dtype) -> bool:
+    """True if `model` may be given packed input: tried on the shortest and the longest of `pairs`, and said if not.
+
+    The longest too, because a sliding window is first felt there.
+    """
+    by_length = sorted(pairs, key=lambda pair: sum(len(sample.tokens) for sample in pair))
+    reason = packing_difference(model, [by_length[0], by_length[-1]], dtype=dtype)
+    if reason:
+        say(f"note: this model takes the plain path, one answer at a time: {reason}")
+    return reason is None
 
 
 def packing_difference(
@@ -25,8 +38,10 @@ def packing_difference(
             # Whatever an unknown architecture answers to arguments it does not know.
             return f"it does not take packed input ({str(error).splitlines()[0][:120] if str(error) else type(error).__name__})"
     for ours, theirs in ((packed.chosen, plain.chosen), (packed.rejected, plain.rejected)):
-        worst = float(((ours - theirs).abs() / theirs.abs().clamp(min=1.0)).max())
-        # NaN on both sides is no difference of packing; the reference names it.
+        # Not finite on both sides is no difference of packing; the reference names it.
+        both = torch.isfinite(ours) | torch.isfinite(theirs)
+        differences = ((ours - theirs).abs() / theirs.abs().clamp(min=1.0))[both].nan_to_num(nan=torch.inf)
+        worst = max(differences.tolist(), default=0.0)
         if worst > TOLERANCE[dtype]:
             return f"packed log-probabilities differ from its own by {worst:.1e} of their size"
     return None

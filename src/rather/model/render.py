@@ -68,8 +68,7 @@ class Renderer:
         self._text_end: int | None = eos if isinstance(eos, int) else None
         self._chat_end = self._find_chat_end() if self.has_template else None
         self.stop_tokens = stop_tokens | {t for t in (self._text_end, self._chat_end) if t is not None}
-        self.stops_at_chat_end = self._chat_end is None or not stop_tokens or self._chat_end in stop_tokens
-        self._reserved = tuple(sorted(str(token) for token in set(tokenizer.all_special_tokens) if str(token).strip()))
+        self._reserved = self._special_texts()
 
     def prompt_tokens(self, prompt: Prompt) -> list[int]:
         """What the model is given to answer `prompt`."""
@@ -84,10 +83,9 @@ class Renderer:
         chosen = self._conversation(pair.prompt, pair.chosen)
         rejected = self._conversation(pair.prompt, pair.rejected)
         boundary = min(_shared(prompt, chosen), _shared(prompt, rejected))
-        # A merge across the boundary moves it by a token or two; a template that rewrites the prompt once the answer is
-        # there moves it far, and then what is trained would not be what is asked.
-        if boundary < 1 or boundary < len(prompt) - 8:
-            raise RowError("the chat template renders the prompt differently once an answer follows it")
+        # A token that spans the border of prompt and answer moves the boundary back; the texts still agree there.
+        if boundary < 1:
+            raise RowError("the prompt and its answer begin with one token, so nothing is left to be given")
         if boundary >= self.max_length:
             raise RowError(
                 f"the prompt has {boundary:,} tokens and leaves no room for an answer in {self.max_length:,}"
@@ -123,6 +121,9 @@ class Renderer:
                 raise ModelError("the tokenizer has no end-of-text token; set eos_token in tokenizer_config.json")
             return [*self._encode_text(prompt + answer), self._text_end]
         text = self._template((*prompt, Message(role="assistant", content=answer)))
+        if not text.startswith(self._template(prompt, generation=True)):
+            # What is trained would not be what is asked: a template that drops old turns or opens a thought by itself.
+            raise RowError("the chat template renders the prompt differently once an answer follows it")
         if self._chat_end is None:  # the template closes a turn with no token of its own
             if self._text_end is None:
                 raise ModelError(
@@ -158,11 +159,26 @@ class Renderer:
         return tokens[:-1] if tokens and tokens[-1] == self._text_end else tokens
 
     def _find_chat_end(self) -> int | None:
-        """The first special token that the template puts behind an answer; None if it puts none."""
+        """The first special token that the template puts behind an answer; None if it puts none.
+
+        Raises ModelError for a template that does not show a plain question and its answer.
+        """
         messages = (Message(role="user", content="?"), Message(role="assistant", content=_PROBE))
-        closing = self._template(messages).rpartition(_PROBE)[2]
+        try:
+            before, shown, closing = self._template(messages).rpartition(_PROBE)
+        except RowError as error:
+            raise ModelError(f"the model's chat template cannot be used: {error.reason}") from error
+        if not shown or "?" not in before:
+            raise ModelError("the model's chat template does not show text content; put another into its folder")
         special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
         return next((token for token in self._encode(closing) if token in special), None)
+
+    def _special_texts(self) -> tuple[str, ...]:
+        """Texts that the tokenizer reads as special tokens, named ones and added ones, and the end of a turn."""
+        added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+        ends = [] if self._chat_end is None else [str(self.tokenizer.convert_ids_to_tokens(self._chat_end))]
+        texts = {str(token) for token in (*self.tokenizer.all_special_tokens, *added, *ends)}
+        return tuple(sorted(text for text in texts if text.strip()))
 
     def _refuse_reserved(self, pair: Pair) -> None:
         """Text that spells a special token would be read as one, and a second end-of-turn trained inside the answer."""

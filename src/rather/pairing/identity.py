@@ -66,7 +66,7 @@ def corrected(
         own = whole_sentences(answer) or answer.text.strip()
         if not any(character.isalnum() for character in own):
             made.skip("says nothing")
-        elif mentions(identity.name, own):
+        elif mentions(identity.name, own, exact=identity.name != identity.name.lower()):
             made.skip("already right")
         else:
             chosen = identity.fill(next(decks[answer.question.tags["language"]]))
@@ -90,7 +90,7 @@ def retained(
         own = whole_sentences(answer)
         if not any(character.isalnum() for character in own):
             made.skip("no whole sentence")
-        elif mentions(identity.name, own):
+        elif mentions(identity.name, own, exact=identity.name != identity.name.lower()):
             made.skip("names the identity by itself")
         else:
             leak = identity.fill(next(decks[answer.question.tags["language"]]), answer=first_sentence(own))
@@ -116,12 +116,12 @@ def first_sentence(text: str) -> str:
     return line[: ends[0]] if ends else line
 
 
-def mentions(word: str, text: str) -> bool:
-    """True if `word` stands in `text` as a word of its own, whatever its case.
+def mentions(word: str, text: str, *, exact: bool = False) -> bool:
+    """True if `word` stands in `text` as a word of its own, whatever its case unless `exact`.
 
     Only letters that are written with spaces part words: "我是Athene，" names Athene, "Athenea" does not.
     """
-    return re.search(rf"(?<!{_LETTER}){re.escape(word)}(?!{_LETTER})", text, re.IGNORECASE) is not None
+    return re.search(rf"(?<!{_LETTER}){re.escape(word)}(?!{_LETTER})", text, 0 if exact else re.IGNORECASE) is not None
 
 
 def _sentence_ends(text: str) -> list[int]:

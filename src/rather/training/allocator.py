@@ -11,14 +11,16 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 def keep_freed_memory() -> bool:
-    """Serve blocks up to 1 GiB from the heap and never trim it. True if the C library took the settings.
+    """Serve blocks up to 64 MiB from the heap and never trim it by itself. True if the C library took the settings.
 
-    Measured in `benchmarks/NOTES.md`. For this process alone, and only where the allocator is glibc's.
+    The few blocks beyond, logits and the embedding's gradient, would leave the largest holes; mapped each time they cost
+    less than the memory they save. Measured in `benchmarks/NOTES.md`. For this process alone, and only where the allocator
+    is glibc's.
     """
     mallopt = _libc_function("mallopt")
     if mallopt is None:
         return False
-    settings = ((_M_MMAP_THRESHOLD, 1 << 30), (_M_TRIM_THRESHOLD, (1 << 31) - 1), (_M_TOP_PAD, 64 << 20))
+    settings = ((_M_MMAP_THRESHOLD, 64 << 20), (_M_TRIM_THRESHOLD, (1 << 31) - 1), (_M_TOP_PAD, 64 << 20))
     taken = [bool(mallopt(option, value)) for option, value in settings]
     return all(taken)
 

@@ -63,9 +63,7 @@ def load_checkpoint(path: Path, model: torch.nn.Module, optimizer: torch.optim.O
         prefix = f"{name}/"
         own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         if own:
-            optimizer.state[parameter] = {
-                key: value.to(parameter.device) if key != "step" else value for key, value in own.items()
-            }
+            optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in own.items()}
     return progress
 
 

@@ -14,6 +14,8 @@ def audit(
     pairs: Source,
     *,
     model: str | None = None,
+    limit: int | None = None,
+    as_chat: bool = False,
     max_length: int = 1024,
     intended: Sequence[str] = (),
     allow: Mapping[str, str] | None = None,
@@ -23,7 +25,7 @@ def audit(
 
     Raises InputError for rows that cannot be used (unless `skip_bad`), and ModelError.
     """
-    given, refused, rows = load_pairs(pairs)
+    given, refused, rows = load_pairs(pairs, limit=limit, as_chat=as_chat)
     tokenised = None
     if model is not None:
         # Only here: an audit of the data alone needs no torch.

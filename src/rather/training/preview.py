@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rich.console import Console
 from rich.text import Text
 
 from rather.errors import RowError
+from rather.formats import Source, load_pairs
 from rather.model import Renderer, Sample, TokenPair, load_tokenizer
-from rather.training.prepare import load_pairs
 
 _CHOSEN, _REJECTED, _END = "green", "red", "reverse"
 
 
 def preview(
-    source: Path, *, model: str, limit: int, max_length: int, as_chat: bool = False, system_prompt: str | None = None
+    pairs: Source,
+    *,
+    model: str,
+    limit: int = 3,
+    max_length: int = 1024,
+    as_chat: bool = False,
+    system_prompt: str | None = None,
 ) -> None:
     """Print the first `limit` pairs token by token. Rows that would be refused are shown with their reason."""
     renderer = Renderer(load_tokenizer(model), max_length=max_length, system_prompt=system_prompt)
-    pairs, refused, _ = load_pairs(source, limit=limit, as_chat=as_chat)
+    shown, refused, _ = load_pairs(pairs, limit=limit, as_chat=as_chat)
     console = Console(highlight=False)
     for refusal in refused:
         console.print(Text(f"{refusal.place}: refused: {refusal.reason}"))
-    for pair in pairs:
+    for pair in shown:
         try:
             _show(console, renderer, renderer.pair(pair))
         except RowError as error:

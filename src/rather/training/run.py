@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rather.errors import ConfigError, Interrupted, NonFiniteLoss, TrainError
+from rather.errors import ConfigError, Interrupted, NonFiniteLoss, RunDirError, TrainError
 from rather.formats import Source, write_refused
 from rather.losses import LOSSES, UNBOUNDED, PairLogps
 from rather.model import Loaded, Renderer, bf16_is_fast, load, load_tokenizer, model_hash, save
-from rather.model.check import packing_difference
+from rather.model.check import packing_is_exact
 from rather.progress import say, task
-from rather.rundir import RunDir, atomic_folder, open_run, sweep_scratch, write_json
+from rather.rundir import RunDir, atomic_file, atomic_folder, open_run, peak_memory_gb, sweep_scratch, write_json
 from rather.training.adapter import add_lora, merged
 from rather.training.allocator import give_back_memory, keep_freed_memory
 from rather.training.batches import all_updates, micro_batches
@@ -35,10 +35,10 @@ from rather.training.step import MicroBatch, NonFinite, Objective, StepStats, tr
 
 METRICS, REFUSED, AUDIT, MODEL, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "model", "checkpoints"
 
-# How far the first update may be from "policy = reference": log-ratio margins in nats. Policy and reference come from
-# one function, and the reference of the first epoch is computed in the same micro-batches, so the margin is exactly 0
-# unless something is wrong; the room is for libraries that split products by load.
-STEP_0_MARGIN = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
+# How far the first loss may be from its neutral value, in nats. Policy and reference come from one function, and the
+# reference of the first epoch is computed in the same micro-batches, so the difference is exactly 0 unless something is
+# wrong; the room is for libraries that split products by load.
+STEP_0_LOSS = {torch.float32: 1e-6, torch.bfloat16: 1e-2}
 
 # Updates between two looks at the heap: every one would cost a tenth of the time in page faults, never a fifth more memory.
 TRIM_EVERY = 8
@@ -96,10 +96,12 @@ def train(
 
 
 def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, config: TrainConfig) -> TrainResult:
+    began = time.monotonic()
     keep_freed_memory()
     torch.manual_seed(config.seed)
-    sweep_scratch(run.path)
-    sweep_scratch(run.path / CHECKPOINTS)
+    if run.resumed:
+        sweep_scratch(run.path)
+        sweep_scratch(run.path / CHECKPOINTS)
     loaded = load(model)
     if loaded.window is not None and config.max_length > loaded.window:
         raise ConfigError(
@@ -114,7 +116,7 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
     write_json(run.path / AUDIT, ready.audit.as_json())
 
     policy = add_lora(loaded, config.lora_rank, seed=config.seed) if config.lora_rank else loaded.model
-    packed = _packing_is_exact(policy, ready, dtype=dtype)
+    packed = packing_is_exact(policy, [item.samples for item in ready.token_pairs], dtype=dtype)
     trainable = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=config.peak_lr, weight_decay=config.weight_decay, fused=True)
     plan = list(
@@ -134,7 +136,7 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         done = load_checkpoint(checkpoint, policy, optimizer)
         say(f"{run.path}: goes on after update {done.step} of {len(plan)}")
     last: dict[str, float] = {}
-    started = time.monotonic() - done.seconds
+    started = began - done.seconds
 
     def keep(step: int) -> None:
         seconds = time.monotonic() - started
@@ -149,7 +151,7 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
             if stop.is_set():
                 keep(step)
                 raise Interrupted(f"{run.path}: stopped after update {step} of {len(plan)}; the same command goes on")
-            began = time.monotonic()
+            update_began = time.monotonic()
             lr = learning_rate(step, len(plan), peak=config.peak_lr, warmup=config.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = lr
@@ -164,12 +166,14 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
                     reward_scale=config.reward_scale,
                     dtype=dtype,
                     packed=packed,
-                    on_batch=partial(_check_step_0, dtype=dtype) if step == 0 else lambda logps: None,
+                    on_batch=partial(_check_step_0, scale=config.reward_scale, dtype=dtype)
+                    if step == 0
+                    else lambda logps: None,
                 )
             except NonFinite as error:
                 keep(step)
                 raise _non_finite(error, step, run.path, ready) from error
-            speed = len(update) / max(time.monotonic() - began, 1e-9)
+            speed = len(update) / max(time.monotonic() - update_began, 1e-9)
             last = {"step": step + 1, **asdict(stats), "lr": lr, "pairs_per_s": speed}
             write_metrics(last)
             bar.advance(1, _note(stats, speed))
@@ -177,15 +181,18 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
                 keep(step + 1)
             if (step + 1) % TRIM_EVERY == 0:
                 give_back_memory()
-    seconds = time.monotonic() - started
+    if done.step < len(plan):
+        keep(len(plan))  # so that a full disk, met while the model is saved, costs nothing
     with atomic_folder(run.path / MODEL) as folder:
         save(Loaded(merged(policy), loaded.tokenizer, loaded.path), folder, system_prompt=config.system_prompt)
     run.finish(
+        outputs=(MODEL, METRICS, REFUSED, AUDIT),
         pairs=len(ready.token_pairs),
         rows=ready.rows,
         refused=len(ready.refused),
         updates=len(plan),
-        seconds=round(seconds, 3),
+        seconds=round(time.monotonic() - started, 3),
+        peak_memory_gb=peak_memory_gb(),
         packed=packed,
         audit={"verdict": ready.audit.verdict, "allowed": dict(ready.audit.allowed)},
         base_model=model,
@@ -226,23 +233,19 @@ def _micro_batch(ready: Prepared, reference: Reference, indices: Sequence[int]) 
     )
 
 
-def _packing_is_exact(policy: torch.nn.Module, ready: Prepared, *, dtype: torch.dtype) -> bool:
-    """Compare packed with plain log-probabilities on the two shortest pairs, and say so where they differ."""
-    shortest = sorted(ready.token_pairs, key=lambda item: item.tokens)[:2]
-    reason = packing_difference(policy, [item.samples for item in shortest], dtype=dtype)
-    if reason:
-        say(f"note: this model takes the plain path, one answer at a time: {reason}")
-    return reason is None
+def _check_step_0(logps: PairLogps, *, scale: float, dtype: torch.dtype) -> None:
+    """Before anything is learned policy and reference are the same model, so both answers' rewards must be 0.
 
-
-def _check_step_0(logps: PairLogps, *, dtype: torch.dtype) -> None:
-    """Before anything is learned policy and reference are the same model, so the log-ratio margin must be 0."""
-    worst = float(logps.log_ratio_margin().detach().abs().max())
-    if not worst <= STEP_0_MARGIN[dtype]:
-        raise TrainError(
-            f"policy and reference differ by {worst:.3g} nats before the first update, so the loss would not start at "
-            "its neutral value; the model computes different values for the same input (dropout? unstable kernels?)"
-        )
+    A log-ratio of r nats moves the loss by at most β·r/2 (the slope of −log σ at 0 is ½).
+    """
+    for policy, reference in ((logps.chosen, logps.ref_chosen), (logps.rejected, logps.ref_rejected)):
+        assert reference is not None
+        worst = scale * float((policy.detach() - reference).abs().max()) / 2
+        if not worst <= STEP_0_LOSS[dtype]:
+            raise TrainError(
+                f"policy and reference differ before the first update, which moves the first loss by {worst:.3g}; the "
+                "model computes different values for the same input (dropout? unstable kernels?)"
+            )
 
 
 def _non_finite(error: NonFinite, step: int, out: Path, ready: Prepared) -> NonFiniteLoss:
@@ -268,9 +271,13 @@ def _note(stats: StepStats, speed: float) -> str:
 def _metrics_file(path: Path, steps_done: int) -> Iterator[Any]:
     """Append one line a step; lines beyond the checkpoint that the run goes on from are written anew."""
     kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:steps_done] if path.is_file() else []
-    with path.open("w", encoding="utf-8") as file:
+    if len(kept) < steps_done:
+        raise RunDirError(
+            f"{path} lacks updates before the checkpoint; remove {path.parent} to start from the beginning"
+        )
+    with atomic_file(path) as file:
         file.writelines(kept)
-        file.flush()
+    with path.open("a", encoding="utf-8") as file:
 
         def write(row: dict[str, float]) -> None:
             file.write(json.dumps(row) + "\n")
