@@ -56,3 +56,22 @@ def test_without_gradient_nothing_is_kept_for_it(model: torch.nn.Module) -> None
     with torch.no_grad():
         assert not sample_logps(model, pack([SAMPLES[:2]]), dtype=torch.float32).requires_grad
     assert sample_logps(model, pack([SAMPLES[:2]]), dtype=torch.float32).requires_grad
+
+
+def test_chosen_is_the_first_of_a_pair_and_rejected_the_second(tiny: Path) -> None:
+    """Against each sample's own forward: exchanged sides would train, and evaluate, the opposite preference."""
+    model = AutoModelForCausalLM.from_pretrained(tiny)
+    pairs = [
+        (Sample((60, 61, 62, 63, 64), 2), Sample((60, 61, 70, 71), 2)),
+        (Sample((80, 81, 82), 1), Sample((80, 90, 91, 92, 93), 1)),
+    ]
+    with torch.no_grad():
+        first = plain_sample_logps(model, [one for one, _ in pairs], dtype=torch.float32)
+        second = plain_sample_logps(model, [two for _, two in pairs], dtype=torch.float32)
+        for packed in (True, False):
+            logps = pair_logps(model, pairs, packed=packed)
+            torch.testing.assert_close(logps.chosen, first, rtol=1e-5, atol=1e-4)
+            torch.testing.assert_close(logps.rejected, second, rtol=1e-5, atol=1e-4)
+            assert logps.chosen_tokens is not None
+            assert logps.rejected_tokens is not None
+            assert (logps.chosen_tokens.tolist(), logps.rejected_tokens.tolist()) == ([3, 2], [2, 4])

@@ -85,7 +85,9 @@ def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> N
     """
     with as_os_error(folder):
         loaded.model.save_pretrained(folder)
-    loaded.tokenizer.save_pretrained(folder)
+        loaded.tokenizer.save_pretrained(folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)  # safetensors writes for its owner alone; a server under another user must load it too
     if system_prompt is not None:
         template = folder / "chat_template.jinja"
         template.write_text(with_default_system(str(loaded.tokenizer.chat_template), system_prompt), encoding="utf-8")

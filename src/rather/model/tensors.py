@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -21,10 +20,10 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping
 
 @contextmanager
 def as_os_error(path: Path) -> Iterator[None]:
-    """Turn safetensors' own error for a full or read-only disk into the OSError that it stands for."""
+    """Turn what safetensors and tokenizers raise for a full or read-only disk into the OSError that it stands for."""
     try:
         yield
-    except SafetensorError as error:
+    except Exception as error:  # tokenizers raises nothing more particular
         found = re.search(r"os error (\d+)", str(error))
         if found is None:
             raise
