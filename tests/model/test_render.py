@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rather.errors import ModelError, RowError
+from rather.errors import ConfigError, ModelError, RowError
 from rather.model import Renderer
 from rather.records import Message, Pair
 from tests.tiny import CHATML, make_tokenizer
@@ -142,3 +142,8 @@ def test_any_text_keeps_the_promises(prompt: str, chosen: str, rejected: str) ->
             assert TOKENIZER.decode(completion[:-1]) == answer
         mirrored = renderer.pair(pair.swapped())
         assert (mirrored.chosen, mirrored.rejected) == (item.rejected, item.chosen)
+
+
+def test_a_length_that_holds_no_pair_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--max-length -5: must be 2 or more"):
+        Renderer(TOKENIZER, max_length=-5)

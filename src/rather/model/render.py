@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from rather.errors import ModelError, RowError
+from rather.errors import ConfigError, ModelError, RowError
 from rather.model.pack import Sample
 from rather.records import Message, Pair, Prompt, Response
 
@@ -60,6 +60,8 @@ class Renderer:
         stop_tokens: frozenset[int] = frozenset(),
         system_prompt: str | None = None,
     ) -> None:
+        if max_length < 2:
+            raise ConfigError(f"--max-length {max_length}: must be 2 or more, a token of prompt and one of answer")
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.system_prompt = system_prompt

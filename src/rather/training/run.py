@@ -40,7 +40,7 @@ METRICS, REFUSED, AUDIT, MODEL, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", 
 # wrong; the room is for libraries that split products by load.
 STEP_0_LOSS = {torch.float32: 1e-6, torch.bfloat16: 1e-2}
 
-# Updates between two looks at the heap: every one would cost a tenth of the time in page faults, never a fifth more memory.
+# Updates between two trims of the heap. Each trim is paid in page faults; without any, holes add up (benchmarks/NOTES.md).
 TRIM_EVERY = 8
 
 
