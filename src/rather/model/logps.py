@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rather.losses import PairLogps
 from rather.model.attention import packed_attention, tree_masks
+from rather.model.head import head_of, token_logps
 from rather.model.pack import Packed, Sample, pack
-
-HEAD_CHUNK = 1024
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
@@ -29,17 +29,17 @@ def sample_logps(model: torch.nn.Module, packed: Packed, *, dtype: torch.dtype) 
     """
     device = next(model.parameters()).device
     packed = packed.to(device)
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model  # pyright: ignore[reportCallIssue]
     with packed_attention(base), autocast(device, dtype):
-        logits_UV = model(
+        hidden_TH = base.base_model(
             input_ids=packed.token_T[None],
             position_ids=packed.position_T[None],
-            logits_to_keep=packed.place_U,
             use_cache=False,
             tree_bounds=packed.tree_bounds,
             tree_masks=tree_masks(packed.tree_bounds, packed.subtree_end_T),
-        ).logits[0]
-    return _sum_by_sample(logits_UV, packed)
+        ).last_hidden_state[0]
+    logp_C = token_logps(hidden_TH[packed.place_U], head_of(base), packed.row_C, packed.target_C, dtype=dtype)
+    return torch.zeros(len(packed.tokens_R), device=device).index_add(0, packed.sample_C, logp_C)
 
 
 def plain_sample_logps(model: torch.nn.Module, samples: Sequence[Sample], *, dtype: torch.dtype) -> Tensor:
@@ -78,15 +78,3 @@ def pair_logps(
     chosen, rejected = sums_R.view(-1, 2).unbind(dim=1)
     chosen_tokens, rejected_tokens = tokens_R.view(-1, 2).unbind(dim=1)
     return PairLogps(chosen=chosen, rejected=rejected, chosen_tokens=chosen_tokens, rejected_tokens=rejected_tokens)
-
-
-def _sum_by_sample(logits_UV: Tensor, packed: Packed) -> Tensor:
-    sums_R = torch.zeros(len(packed.tokens_R), device=logits_UV.device)
-    for start in range(0, len(packed.place_U), HEAD_CHUNK):
-        stop = min(start + HEAD_CHUNK, len(packed.place_U))
-        inside = (packed.row_C >= start) & (packed.row_C < stop)
-        logits = logits_UV[start:stop].float()
-        picked_C = logits[packed.row_C[inside] - start, packed.target_C[inside]]
-        logp_C = picked_C - logits.logsumexp(dim=-1)[packed.row_C[inside] - start]
-        sums_R = sums_R.index_add(0, packed.sample_C[inside], logp_C)
-    return sums_R
