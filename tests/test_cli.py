@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import io
 import json
 import os
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rather import __version__
+from rather import __version__, cli
 from rather.cli import main
 from tests.conftest import WriteFile
 from tests.tiny import make_model
@@ -233,14 +235,20 @@ def test_config_files(fails: Callable[..., str], tiny: Path, tmp_path: Path, wri
     file = write_file(ROWS)
     for content, complaint in (
         ("btea = 0.1\n", 'unknown key "btea"; did you mean "beta"?'),
-        ("beta = -1\n", "beta = -1: input should be greater than 0"),
+        ("batch_pair = 4\n", 'unknown key "batch_pair"; did you mean "batch-pairs"?'),
+        ("beta = -1\n", "--beta -1: input should be greater than 0"),
+        ("sft_weight = -1\n", "--sft-weight -1: input should be greater than or equal to 0"),
         ("beta = \n", "is not TOML"),
-        ('loss = "sft"\nbeta = 0.1\n', "--beta does nothing in the loss sft"),
         (b"\xff", "is not UTF-8"),
     ):
         toml = write_file(content, "train.toml")
         line = fails("train", file, "--model", tiny, "--out", tmp_path / "out", "--config", toml)
         assert line.startswith(f"{toml}: {complaint}")
+    both = write_file('loss = "sft"\nbeta = 0.1\n', "train.toml")
+    command = ("train", file, "--model", tiny, "--out", tmp_path / "out", "--config", both)
+    assert fails(*command).startswith("--beta does nothing in the loss sft")
+    assert fails(*command[:-1]) == "--config takes a TOML file"
+    assert "given twice" in fails(*command, "--config", both)
     absent = tmp_path / "absent.toml"
     command = ("train", file, "--model", tiny, "--out", tmp_path / "out", "--config", absent)
     assert fails(*command) == f"{absent}: no such file"
@@ -278,6 +286,60 @@ def test_preview_and_chat(run: Run, tiny: Path, write_file: WriteFile, monkeypat
     status, out, _ = run("chat", tiny, tiny, "--max-new-tokens", "3")
     assert status == 0
     assert "╭" in out
+
+
+def test_a_config_file_holds_any_option_of_a_command(
+    run: Run, tiny: Path, tmp_path: Path, write_file: WriteFile
+) -> None:
+    """Also those that are not of the training itself, under either spelling; and a flag given at its default wins."""
+    out = tmp_path / "out"
+    toml = write_file(
+        f'model = "{tiny}"\nout = "{out}"\nlimit = 4\nbatch_pairs = 2\nsft-weight = 0.5\nintended = ["It"]\nepochs = 2\n',
+        "train.toml",
+    )
+    status, _, err = run("train", write_file(ROWS), "--config", toml, "--epochs", "1")
+    assert status == 0, err
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["pairs"], manifest["updates"], manifest["config"]["sft_weight"]) == (4, 2, 0.5)
+    assert manifest["in_force"] == {"lr": 1e-6, "beta": 0.1, "save_every": 50}
+    status, _, err = run("train", write_file(ROWS), "--config", toml, "--epochs", "1", "--save-every", "7")
+    assert (status, "already trained" in err) == (0, True), "how often a run is saved is not what it makes"
+    status, _, err = run("train", write_file(ROWS), "--config", toml, "--epochs", "1", "--allow", "duplicates=late")
+    assert "--allow came too late" in err
+    status, out_said, err = run("audit", write_file(ROWS), "--config", write_file("limit = 3\n", "audit.toml"))
+    assert out_said.splitlines()[-1].endswith("on 3 pairs")
+
+
+def test_output_on_a_full_device_is_one_line(tiny: Path, write_file: WriteFile) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "rather", "audit", str(write_file(ROWS))]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr == "rather: no space left for what this command prints; send its output elsewhere\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "home"),
+    [
+        ("train", "rather.training.run"),
+        ("audit", "rather.training.gate"),
+        ("preview", "rather.training.preview"),
+        ("evaluate", "rather.evaluation.run"),
+        ("chat", "rather.chat"),
+    ],
+)
+def test_every_option_of_a_function_is_one_of_its_command(command: str, home: str) -> None:
+    """The same verbs with the same names and defaults: neither door may lack what the other has."""
+    function = inspect.signature(getattr(importlib.import_module(home), command)).parameters
+    flags = inspect.signature(getattr(cli, command)).parameters
+    only_flags = {"evaluate": {"prompts", "identity_prompts"}}.get(command, set())
+    only_function = {"train": {"options"}, "evaluate": {"questions"}}.get(command, set())
+    assert set(flags) - only_flags == set(function) - only_function
+    for name in set(flags) & set(function):
+        ours, theirs = flags[name].default, function[name].default
+        assert (ours or None) == (theirs or None), name
 
 
 def test_train_evaluate_report(run: Run, tiny: Path, tmp_path: Path, write_file: WriteFile) -> None:

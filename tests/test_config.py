@@ -85,28 +85,6 @@ def test_configs_are_frozen():
         Oven().degrees = 1
 
 
-def test_flags_win_over_the_file_and_the_file_over_defaults(write_file: WriteFile):
-    file = write_file("degrees = 220\nfan_speed = 3\n", "oven.toml")
-    merged = Oven(degrees=100).merged_over(file)
-    assert (merged.degrees, merged.fan_speed, merged.heat) == (100, 3, "top")
-
-
-def test_a_flag_given_at_its_default_still_wins(write_file: WriteFile):
-    assert Oven(degrees=180).merged_over(write_file("degrees = 220\n", "oven.toml")).degrees == 180
-
-
-def test_without_a_file_the_flags_are_all():
-    oven = Oven(degrees=100)
-    assert oven.merged_over(None) is oven
-
-
-def test_a_misspelt_key_in_the_file_names_the_file(write_file: WriteFile):
-    file = write_file("degres = 220\n", "oven.toml")
-    with pytest.raises(ConfigError) as caught:
-        Oven().merged_over(file)
-    assert one_line(caught) == f'{file}: unknown key "degres"; did you mean "degrees"?'
-
-
 def test_toml_with_a_byte_order_mark_is_read(write_file: WriteFile):
     assert read_toml(write_file(b"\xef\xbb\xbfdegrees = 1\r\n", "a.toml")) == {"degrees": 1}
 

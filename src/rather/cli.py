@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+import errno
 import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Dict
+from cyclopts.exceptions import UnknownOptionError
 from pydantic import ValidationError
 
 from rather import __version__
+from rather.config import did_you_mean, read_toml
 from rather.demos.config import DemoConfig
 from rather.errors import ConfigError, Interrupted, RatherError
 from rather.training.config import TrainConfig
@@ -21,6 +26,7 @@ app = App(
     version=__version__,
     version_flags=["--version"],
     help_flags=["--help", "-h"],
+    help_epilogue="Every command takes --config FILE: TOML that holds its options under their names; flags win over it.",
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # main says what Ctrl-C leaves
 )
@@ -63,7 +69,6 @@ def train(
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
     intended: Words = None,
     allow: Allow = None,
-    config_file: Annotated[Path | None, Parameter(name="--config")] = None,
     config: Annotated[TrainConfig | None, Flat] = None,
 ) -> None:
     """Train a model on preference pairs. The same command resumes a run that was stopped.
@@ -86,8 +91,6 @@ def train(
         A word that is meant to be learned; the audit judges the rest without it. May be repeated.
     allow
         CHECK=reason: train although this audit check says stop. May be repeated; `all` stands for every check.
-    config_file
-        TOML with any of the training options under the same names; flags win over it.
     """
     from rather.auditing import parse_allow
     from rather.training.run import train as run
@@ -96,7 +99,7 @@ def train(
         pairs,
         model=model,
         out=out,
-        config=(config or TrainConfig()).merged_over(config_file),
+        config=config,
         limit=_positive("--limit", limit),
         as_chat=as_chat,
         skip_bad=skip_bad,
@@ -217,7 +220,9 @@ def evaluate(
     name: str | None = None,
     maker: str | None = None,
     limit: int | None = None,
+    as_chat: Annotated[bool, Parameter(negative="")] = False,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
+    system_prompt: str | None = None,
     max_length: int = 1024,
     dtype: str = "fp32",
     seed: int = 0,
@@ -244,8 +249,12 @@ def evaluate(
         Who made the model that is called --name.
     limit
         Score the first so many pairs.
+    as_chat
+        Make each plain-text prompt of --pairs a user turn.
     skip_bad
         Leave rows out that cannot be used.
+    system_prompt
+        Put before questions and conversations without a system turn, as for train.
     max_length
         Tokens of prompt and answer together; a longer answer is cut.
     dtype
@@ -266,7 +275,9 @@ def evaluate(
         name=name,
         maker=maker,
         limit=_positive("--limit", limit),
+        as_chat=as_chat,
         skip_bad=skip_bad,
+        system_prompt=system_prompt,
         max_length=max_length,
         dtype=dtype,
         seed=seed,
@@ -338,7 +349,10 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     # Paths and answers may hold what the terminal's encoding does not.
     sys.stdout.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        arguments, file = _config_file(arguments)
+        app.config = () if file is None else (Dict(read_toml(file), source=str(file), use_commands_as_keys=False),)
         status = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()  # here, where a closed pipe is expected, and not at exit
     except CycloptsError as error:
@@ -352,19 +366,49 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail(Interrupted("stopped; the same command goes on from what is done"))
     except BrokenPipeError:
-        # The reader (`| head`) has seen enough. Python would complain once more while it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (`| head`) has seen enough.
+        _drop_stdout()
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_stdout()
+        return _fail(RatherError("no space left for what this command prints; send its output elsewhere"))
     return status or 0
 
 
+def _drop_stdout() -> None:
+    """So that Python does not complain once more while it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _config_file(arguments: list[str]) -> tuple[list[str], Path | None]:
+    """The arguments without `--config FILE`, and the file."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config", type=Path, action="append", default=[])
+    try:
+        found, rest = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise ConfigError("--config takes a TOML file") from error
+    if len(found.config) > 1:
+        raise ConfigError("--config is given twice; put the options into one file")
+    return rest, found.config[0] if found.config else None
+
+
 def _complaint(error: CycloptsError) -> str:
-    """What is wrong with the command line, in the words of `Config.build` where a config refused a value."""
+    """What is wrong with an option, in one form for the command line and for a config file."""
+    if isinstance(error, UnknownOptionError) and error.token.source not in ("", "cli"):
+        key = (error.token.keyword or error.token.value).strip("[]")
+        names = [name.lstrip("-") for argument in error.argument_collection for name in argument.names]
+        return f'{error.token.source}: unknown key "{key}"{did_you_mean(key.replace("_", "-"), names)}'
     if not isinstance(error.__cause__, ValidationError):
         return str(error)
     first = error.__cause__.errors()[0]
     flag = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-    return f"--{flag} {first.get('input')!s:.60}: {first['msg'].lower()}"
+    fields = error.argument.children if error.argument else []
+    sources = [token.source for field in fields if f"--{flag}" in field.names for token in field.tokens]
+    where = f"{sources[0]}: " if sources and sources[0] != "cli" else ""
+    return f"{where}--{flag} {first.get('input')!s:.60}: {first['msg'].lower()}"
 
 
 def _fail(error: RatherError) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,8 +23,7 @@ class Config(BaseModel):
         """Validate `values`; every complaint becomes one ConfigError that names the key and the cure."""
         unknown = sorted(set(values) - set(cls.model_fields))
         if unknown:
-            close = difflib.get_close_matches(unknown[0].replace("-", "_"), cls.model_fields, n=1)
-            hint = f'; did you mean "{close[0]}"?' if close else f"; known are {', '.join(cls.model_fields)}"
+            hint = did_you_mean(unknown[0].replace("-", "_"), list(cls.model_fields))
             raise ConfigError(f'{where}unknown key "{unknown[0]}"{hint}')
         try:
             return cls.model_validate(values)
@@ -41,12 +40,11 @@ class Config(BaseModel):
             return self
         return type(self).build({**self.model_dump(include=self.model_fields_set), **options})
 
-    def merged_over(self, file: Path | None) -> Self:
-        """This config's explicitly set values over those of a TOML file."""
-        if file is None:
-            return self
-        values = {**read_toml(file), **self.model_dump(include=self.model_fields_set)}
-        return type(self).build(values, where=f"{file}: ")
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """The end of a complaint about an unknown word: the one that was meant, or all that there are."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f'; did you mean "{close[0]}"?' if close else f"; known are {', '.join(known)}"
 
 
 def read_toml(file: Path) -> dict[str, Any]:

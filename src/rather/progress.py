@@ -14,6 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 QUIET_SECONDS = 15.0
 
 
+# Narrower than this, the words that tell how it goes are worth more than the bar.
+WIDE = 100
+
+
 def console() -> Console:
     """Writes to stderr; colours only where a terminal wants them (NO_COLOR is honoured by rich)."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
@@ -70,10 +74,10 @@ def task(title: str, total: int, *, done: int = 0) -> Iterator[Task]:
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+        *([BarColumn(bar_width=20)] if out.width >= WIDE else []),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=out) as progress:
         yield _Bar(title, total, done, progress)

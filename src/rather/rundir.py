@@ -57,12 +57,9 @@ def open_run(path: Path, *, step: str, config: dict[str, Any], inputs: dict[str,
     """
     identity = json.loads(json.dumps({"step": step, "config": config, "inputs": inputs}, default=str))
     with _disk_errors(path):
-        if path.exists() and not path.is_dir():
-            raise RunDirError(f"{path} is a file; --out takes a folder")
+        require_usable(path)  # before locking: not even a lock file is left in somebody else's folder
         fresh = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
-        if _foreign(path):  # asked before locking: not even a lock file is left in somebody else's folder
-            raise RunDirError(f"{path} holds files that no run of rather made; choose another --out")
         with _locked(path):
             known = _known(path)
             if known is not None:
@@ -75,6 +72,15 @@ def open_run(path: Path, *, step: str, config: dict[str, Any], inputs: dict[str,
             except BaseException:
                 _remove_if_bare(path, fresh)
                 raise
+
+
+def require_usable(path: Path) -> None:
+    """Raise RunDirError now for a folder that `open_run` would refuse after all the work before it."""
+    with _disk_errors(path):
+        if path.exists() and not path.is_dir():
+            raise RunDirError(f"{path} is a file; --out takes a folder")
+        if path.exists() and _foreign(path):
+            raise RunDirError(f"{path} holds files that no run of rather made; choose another --out")
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

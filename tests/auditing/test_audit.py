@@ -47,7 +47,8 @@ def test_lines_say_what_is_wrong_the_cure_or_why_it_is_allowed():
     assert result.lines() == [
         "audit: warn: duplicates: 2 of 9 pairs duplicates (allowed: meant)",
         "audit: stop: contradictions: 2 of 9 pairs contradictions; mend them",
-        "audit: verdict stop on 64 pairs (3 findings)",
+        "audit: pass: a",
+        "audit: verdict stop on 64 pairs",
     ]
 
 

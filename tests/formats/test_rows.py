@@ -81,8 +81,8 @@ def test_a_pipe_is_read(tmp_path: Path):
         ("{'a': 1}", "is not JSON (Expecting property name enclosed in double quotes, column 2)"),
         ("\0\0", "is not JSON (Expecting value, column 1)"),
         ('{"a": "\0"}', "is not JSON (Invalid control character at, column 8)"),
-        ('"text"', "is a JSON str, not an object"),
-        ("null", "is a JSON NoneType, not an object"),
+        ('"text"', "is a string, not an object"),
+        ("null", "is null, not an object"),
         ('{"a": 1, "b": 2, "a": 3}', 'has the key "a" twice'),
         ('{"b": {"c": 1, "c": 1}}', 'has the key "c" twice'),
     ],
@@ -99,14 +99,16 @@ def test_a_broken_line_is_refused_and_the_others_are_read(write_file: WriteFile,
 def test_deep_nesting_is_refused_and_no_crash(write_file: WriteFile):
     ((number, reason),) = read(write_file('{"a":' * 100_000))
     assert number == 1
-    assert str(reason).startswith("is not JSON (")
+    assert str(reason) == "is nested too deeply to be a pair"
+    with pytest.raises(InputError, match="nested too deeply"):
+        read(write_file("[" * 100_000))
 
 
 def test_rows_of_an_array_that_are_no_objects(write_file: WriteFile):
     assert read(write_file('[{"a": 1}, [1], "x"]')) == [
         (1, A),
-        (2, "is a list, not an object"),
-        (3, "is a str, not an object"),
+        (2, "is an array, not an object"),
+        (3, "is a string, not an object"),
     ]
 
 

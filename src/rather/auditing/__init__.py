@@ -58,14 +58,18 @@ class Audit:
         }
 
     def lines(self) -> list[str]:
-        """The findings that are no pass, a line each, then the verdict."""
+        """The findings that are no pass, a line each; the checks that passed; the verdict."""
         said = []
         for finding in self.findings:
             if finding.verdict != "pass":
                 reason = self.allowed.get(finding.check, self.allowed.get("all"))
                 fate = f" (allowed: {reason})" if reason else f"; {finding.cure}" if finding.cure else ""
                 said.append(f"audit: {finding.verdict}: {finding.check}: {finding.message}{fate}")
-        return [*said, f"audit: verdict {self.verdict} on {self.pairs:,} pairs ({len(self.findings)} findings)"]
+        worse = {finding.check for finding in self.findings if finding.verdict != "pass"}
+        passed = [check for check in dict.fromkeys(finding.check for finding in self.findings) if check not in worse]
+        if passed:
+            said.append(f"audit: pass: {', '.join(passed)}")
+        return [*said, f"audit: verdict {self.verdict} on {self.pairs:,} pairs"]
 
 
 def audit(
@@ -77,8 +81,10 @@ def audit(
 ) -> Audit:
     """Run every check. `tokenised` (in the order of `pairs`) adds those that need a model's tokenizer.
 
-    allow: check → reason; such a finding is kept on record but stops nothing.
+    allow: check → reason; such a finding is kept on record but stops nothing. Raises ConfigError for an unknown check.
     """
+    for check in allow or {}:
+        _require_known(check)
     given = AuditInput(pairs=pairs, intended=tuple(intended), tokenised=tokenised)
     findings = [finding for check in CHECKS.values() for finding in check(given)]
     return Audit(findings=tuple(findings), allowed=dict(allow or {}), pairs=len(pairs))
@@ -96,12 +102,16 @@ def parse_allow(entries: Sequence[str]) -> dict[str, str]:
     allowed = {}
     for entry in entries:
         check, _, reason = entry.partition("=")
-        if check not in CHECKS and check != "all":
-            raise ConfigError(f'--allow: no check is called "{check}"; there are {", ".join(CHECKS)} and all')
+        _require_known(check)
         if not reason.strip():
             raise ConfigError(f'--allow {check} needs a reason: --allow {check}="why it is all right"')
         allowed[check] = reason.strip()
     return allowed
+
+
+def _require_known(check: str) -> None:
+    if check not in CHECKS and check != "all":
+        raise ConfigError(f'--allow: no check is called "{check}"; there are {", ".join(CHECKS)} and all')
 
 
 __all__ = ["CHECKS", "Audit", "AuditInput", "Check", "audit", "parse_allow", "require_no_stop", "words_of"]

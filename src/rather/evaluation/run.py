@@ -21,7 +21,7 @@ from rather.model import Loaded, Renderer, TokenPair, load, load_tokenizer, mode
 from rather.pairing import Identity
 from rather.progress import say, task
 from rather.records import Question, Response, content_id
-from rather.rundir import RunDir, open_run, peak_memory_gb, write_json
+from rather.rundir import RunDir, open_run, peak_memory_gb, require_usable, write_json
 from rather.stats import Rate
 from rather.training.prepare import tokenise
 
@@ -81,8 +81,10 @@ def measure(
         # Evenly over all questions, so that every kind and language has its share.
         asked = min(KL_SAMPLES, len(questions))
         spread = [questions[index * len(questions) // asked] for index in range(asked)]
-        fresh = answer(policy, renderer, spread, title="fresh samples", dtype=dtype, temperature=1.0, seed=seed)
-        drift = kl_on_samples(policy, reference, renderer, fresh, dtype=dtype)
+        # In fp32 whatever the dtype: samples drawn with bf16 weights are another model's than those that score them.
+        exact = torch.float32
+        fresh = answer(policy, renderer, spread, title="fresh samples", dtype=exact, temperature=1.0, seed=seed)
+        drift = kl_on_samples(policy, reference, renderer, fresh, dtype=exact)
         figures |= {"kl": drift.per_sequence, "kl_detail": asdict(drift)}
     if held_out:
         score = score_pairs(policy, reference, held_out, dtype=dtype)
@@ -123,7 +125,9 @@ def evaluate(
     name: str | None = None,
     maker: str | None = None,
     limit: int | None = None,
+    as_chat: bool = False,
     skip_bad: bool = False,
+    system_prompt: str | None = None,
     max_length: int = 1024,
     dtype: str = "fp32",
     seed: int = 0,
@@ -141,27 +145,40 @@ def evaluate(
         raise ConfigError("--name and --maker go together")
     if name is not None and not questions:
         raise ConfigError("--name does nothing without questions to ask")
-    for flag, given in (("--limit", limit is not None), ("--skip-bad", skip_bad), ("--max-length", max_length != 1024)):
+    only_with_pairs = {
+        "--limit": limit is not None,
+        "--as-chat": as_chat,
+        "--skip-bad": skip_bad,
+        "--max-length": max_length != 1024,
+    }
+    for flag, given in only_with_pairs.items():
         if pairs is None and given:
             raise ConfigError(f"{flag} does nothing without --pairs")
     started, out = time.monotonic(), Path(out)
+    require_usable(out)
     tokenizer = load_tokenizer(model)
     if load_tokenizer(reference).get_vocab() != tokenizer.get_vocab():
         raise ConfigError(
             f"{model} and {reference} have different tokenizers, so their probabilities cannot be compared"
         )
-    renderer = Renderer(tokenizer, max_length=max_length)
+    renderer = Renderer(tokenizer, max_length=max_length, system_prompt=system_prompt)
     held_out: list[TokenPair] = []
     if pairs is not None:
-        loaded_pairs, refused, rows = load_pairs(pairs, limit=limit)
+        loaded_pairs, refused, rows = load_pairs(pairs, limit=limit, as_chat=as_chat)
         held_out, unfit = tokenise(loaded_pairs, renderer)
         if not skip_bad:
             require_clean(refused + unfit, rows)
         if not held_out:
             raise InputError("no usable pair to score")
         say_refused(refused + unfit, rows)
+    renderer.require_system_prompt_acts(
+        [question.prompt for question in questions] + [item.pair.prompt for item in held_out]
+    )
     judge = IdentityJudge(Identity(name, maker)) if name is not None and maker is not None else None
-    config = {"name": name, "maker": maker, "dtype": dtype, "seed": seed, "max_length": max_length}
+    config = {
+        "name": name, "maker": maker, "dtype": dtype, "seed": seed, "max_length": max_length,
+        "as_chat": as_chat, "system_prompt": system_prompt,
+    }  # fmt: skip
     inputs = {
         "model": model_hash(model),
         "reference": model_hash(reference),

@@ -87,11 +87,13 @@ def _object(path: Path, number: int, line: bytes) -> Row | RowError:
         value = json.loads(text, object_pairs_hook=_no_duplicates)
     except RowError as error:
         return error
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        return RowError("is nested too deeply to be a pair")
+    except ValueError as error:
         # The decoder counts lines within the row, which a reader would take for lines of the file.
         said = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else _reason(error)
         return RowError(f"is not JSON ({said})")
-    return value if isinstance(value, dict) else RowError(f"is a JSON {type(value).__name__}, not an object")
+    return value if isinstance(value, dict) else RowError(f"is {_kind(value)}, not an object")
 
 
 def _json_array(path: Path, file: BufferedReader | gzip.GzipFile) -> Iterator[tuple[int, Row | RowError]]:
@@ -104,10 +106,12 @@ def _json_array(path: Path, file: BufferedReader | gzip.GzipFile) -> Iterator[tu
         raise InputError(f"{path}: {error.reason}") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: is not JSON ({error.msg}); mend the line") from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise InputError(f"{path}: is nested too deeply to be pairs; mend the file") from error
+    except ValueError as error:
         raise InputError(f"{path}: is not JSON ({_reason(error)})") from error
     for number, value in enumerate(values, start=1):
-        yield number, value if isinstance(value, dict) else RowError(f"is a {type(value).__name__}, not an object")
+        yield number, value if isinstance(value, dict) else RowError(f"is {_kind(value)}, not an object")
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, Row | RowError]]:
@@ -131,6 +135,11 @@ def _no_duplicates(items: list[tuple[str, Any]]) -> Row:
         twice = next(key for key, _ in items if key in seen or seen.add(key))
         raise RowError(f'has the key "{twice}" twice')
     return row
+
+
+def _kind(value: object) -> str:
+    """A JSON value's kind in JSON's own words."""
+    return {list: "an array", str: "a string", bool: "true or false", type(None): "null"}.get(type(value), "a number")
 
 
 def _reason(error: BaseException) -> str:

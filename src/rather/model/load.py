@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
@@ -106,6 +107,16 @@ def with_default_system(template: str, system_prompt: str) -> str:
 def pick_device() -> str:
     """A CUDA GPU where there is one, else the CPU. CUDA_VISIBLE_DEVICES="" keeps a run off the GPU."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What figures of time and the last digits of others depend on."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
 
 
 def bf16_is_fast(device: str) -> bool:

@@ -6,6 +6,7 @@ lies where the tokens of the prompt alone and those of the whole conversation pa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +110,11 @@ class Renderer:
         """True if `system_prompt` will stand before this conversation."""
         return self.system_prompt is not None and not isinstance(prompt, str) and prompt[0].role != "system"
 
+    def require_system_prompt_acts(self, prompts: Sequence[Prompt]) -> None:
+        """Raise ConfigError where a system prompt was given and none of `prompts` takes it."""
+        if self.system_prompt is not None and not any(self.adds_system_prompt(prompt) for prompt in prompts):
+            raise ConfigError("--system-prompt does nothing: no prompt is a conversation without a system turn")
+
     def decode(self, tokens: list[int] | tuple[int, ...]) -> str:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
@@ -149,7 +155,8 @@ class Renderer:
         try:
             return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=generation))
         except (TemplateError, TypeError, ValueError) as error:
-            raise RowError(f"the chat template refuses this conversation: {error}") from error
+            cure = "; leave --system-prompt out" if self.adds_system_prompt(messages) else ""
+            raise RowError(f"the chat template refuses this conversation: {error}{cure}") from error
 
     def _encode(self, text: str) -> list[int]:
         """Token ids of a rendered conversation; the template has already written every special token."""

@@ -20,9 +20,6 @@ class Rate:
     def value(self) -> float:
         return self.hits / self.total if self.total else 0.0
 
-    def __str__(self) -> str:
-        return f"{self.value:.1%} ({self.hits} of {self.total}; 95 % {self.low:.0%} to {self.high:.0%})"
-
 
 def rate(hits: int, total: int) -> Rate:
     """The rate with its interval; of nothing, the interval is everything."""

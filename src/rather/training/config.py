@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from rather.config import Config
 from rather.errors import ConfigError
 
-LOSS_NAMES = ("dpo", "ipo", "sft", "logp_gap", "logp_ratio")
 BETA_LOSSES = ("dpo", "ipo")
 
 
@@ -66,8 +65,13 @@ class TrainConfig(Config):
         return 1e-4 if self.lora_rank else 1e-6
 
     @property
-    def reward_scale(self) -> float:
-        """β of the implicit reward β·log(π/π_ref) in the metrics; 1 for losses without β."""
+    def beta_in_force(self) -> float | None:
+        """β of the loss; None for losses without."""
         if self.loss in BETA_LOSSES:
             return self.beta if self.beta is not None else 0.1
-        return 1.0
+        return None
+
+    @property
+    def reward_scale(self) -> float:
+        """β of the implicit reward β·log(π/π_ref) in the metrics; 1 for losses without β."""
+        return self.beta_in_force or 1.0

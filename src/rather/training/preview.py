@@ -24,6 +24,7 @@ def preview(
     """Print the first `limit` pairs token by token. Rows that would be refused are shown with their reason."""
     renderer = Renderer(load_tokenizer(model), max_length=max_length, system_prompt=system_prompt)
     shown, refused, _ = load_pairs(pairs, limit=limit, as_chat=as_chat)
+    renderer.require_system_prompt_acts([pair.prompt for pair in shown])
     console = Console(highlight=False)
     for refusal in refused:
         console.print(Text(f"{refusal.place}: refused: {refusal.reason}"))

@@ -20,10 +20,20 @@ from torch import Tensor
 from rather.errors import ConfigError, Interrupted, NonFiniteLoss, RunDirError, TrainError
 from rather.formats import Source, write_refused
 from rather.losses import LOSSES, UNBOUNDED, PairLogps
-from rather.model import Loaded, Renderer, bf16_is_fast, load, load_tokenizer, model_hash, save
+from rather.model import Loaded, Renderer, bf16_is_fast, load, load_tokenizer, machine, model_hash, save
 from rather.model.check import packing_is_exact
 from rather.progress import say, task
-from rather.rundir import RunDir, atomic_file, atomic_folder, open_run, peak_memory_gb, sweep_scratch, write_json
+from rather.rundir import (
+    RunDir,
+    atomic_file,
+    atomic_folder,
+    open_run,
+    peak_memory_gb,
+    read_manifest,
+    require_usable,
+    sweep_scratch,
+    write_json,
+)
 from rather.training.adapter import add_lora, merged
 from rather.training.allocator import give_back_memory, keep_freed_memory
 from rather.training.batches import all_updates, micro_batches
@@ -77,17 +87,17 @@ def train(
     Raises InputError, ConfigError, ModelError, AuditStop, RunDirError, TrainError, NonFiniteLoss, Interrupted.
     """
     config, out = (config or TrainConfig()).changed(options), Path(out)
+    require_usable(out)
     tokenizer = load_tokenizer(model)
     renderer = Renderer(tokenizer, max_length=config.max_length, system_prompt=config.system_prompt)
     ready = prepare(pairs, renderer, limit=limit, as_chat=as_chat, skip_bad=skip_bad, intended=intended, allow=allow)
-    if config.system_prompt is not None and not any(
-        renderer.adds_system_prompt(item.pair.prompt) for item in ready.token_pairs
-    ):
-        raise ConfigError("--system-prompt does nothing: no pair is a conversation without a system turn")
+    renderer.require_system_prompt_acts([item.pair.prompt for item in ready.token_pairs])
     inputs = {"pairs": ready.data_hash, "model": model_hash(model)}
-    with open_run(out, step="train", config=config.model_dump(), inputs=inputs) as run:
+    # How often a run is saved changes nothing that it makes, so it may be resumed with another interval.
+    identity = config.model_dump(exclude={"save_every"})
+    with open_run(out, step="train", config=identity, inputs=inputs) as run:
         if run.done:
-            say(f"{out}: already trained")
+            say(f"{out}: already trained{_other_allowance(run, ready)}")
             return _result(run)
         try:
             return _train(run, ready, model=model, renderer=renderer, config=config)
@@ -194,6 +204,8 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         seconds=round(time.monotonic() - started, 3),
         peak_memory_gb=peak_memory_gb(),
         packed=packed,
+        in_force={"lr": config.peak_lr, "beta": config.beta_in_force, "save_every": config.save_every},
+        machine=machine(loaded.model.device),
         audit={"verdict": ready.audit.verdict, "allowed": dict(ready.audit.allowed)},
         base_model=model,
         last=last or _last_metrics(run.path),
@@ -308,6 +320,12 @@ def _stop_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+def _other_allowance(run: RunDir, ready: Prepared) -> str:
+    """What an --allow is worth on a run that is done: nothing, and that is said."""
+    allowed = read_manifest(run.path)["audit"]["allowed"]
+    return "" if dict(ready.audit.allowed) == allowed else "; --allow came too late to be recorded"
+
+
 def _last_metrics(out: Path) -> dict[str, float]:
     lines = (out / METRICS).read_text(encoding="utf-8").splitlines()
     return json.loads(lines[-1]) if lines else {}
@@ -320,5 +338,5 @@ def _drop_working_files(out: Path) -> None:
 
 
 def _result(run: RunDir) -> TrainResult:
-    manifest = json.loads((run.path / "manifest.json").read_text(encoding="utf-8"))
+    manifest = read_manifest(run.path)
     return TrainResult(run.path, run.path / MODEL, manifest["updates"], manifest["last"])
