@@ -69,7 +69,8 @@ def test_fused_is_full(
         torch.testing.assert_close(ours, theirs, atol=2e-6, rtol=1e-5)
     every = torch.stack([plain(hidden, form, torch.arange(places), torch.full((places,), v)) for v in range(V)], dim=1)
     torch.testing.assert_close(stats.entropy_U, -(every.exp() * every).sum(dim=1).detach(), atol=2e-6, rtol=1e-5)
-    assert stats.top_U.tolist() == every.argmax(dim=1).tolist()
+    top = every.gather(1, stats.top_U[:, None])[:, 0]  # not its index: a tight cap makes ties
+    torch.testing.assert_close(top, every.amax(dim=1), atol=2e-6, rtol=1e-5)
 
 
 def test_by_hand() -> None:

@@ -56,6 +56,17 @@ def test_a_system_prompt_is_left_in_the_template(tiny: Path, tmp_path: Path) -> 
     assert load_tokenizer(str(tiny)).chat_template == CHATML, "the model it came from is as it was"
 
 
+def test_of_several_named_templates_the_default_one_gets_the_system_prompt(tiny: Path, tmp_path: Path) -> None:
+    loaded = load(str(tiny))
+    template = loaded.tokenizer.chat_template
+    loaded.tokenizer.chat_template = {"default": template, "tool_use": "{{ messages }}"}  # pyright: ignore
+    save(loaded, tmp_path / "saved", system_prompt="Be brief.")
+    text = AutoTokenizer.from_pretrained(tmp_path / "saved").apply_chat_template(
+        [{"role": "user", "content": "Hi"}], tokenize=False
+    )
+    assert text.startswith("<|im_start|>system\nBe brief.<|im_end|>")
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 @example("a\rb\r\nc\\n'\"{{ }}{% %}{# #}-%}")
 def test_any_text_can_be_a_default_system_prompt(prompt: str) -> None:

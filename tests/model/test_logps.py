@@ -31,7 +31,7 @@ def by_hand(model: torch.nn.Module, sample: Sample) -> float:
 def test_both_routes_give_the_definition(model: torch.nn.Module) -> None:
     expected = [by_hand(model, sample) for sample in SAMPLES]
     with torch.no_grad():
-        packed = sample_logps(model, pack([SAMPLES[:2], SAMPLES[2:]]), dtype=torch.float32)
+        packed = sample_logps(model, pack(SAMPLES), dtype=torch.float32)
         plain = plain_sample_logps(model, SAMPLES, dtype=torch.float32)
     assert packed.tolist() == pytest.approx(expected, abs=1e-3)
     assert plain.tolist() == pytest.approx(expected, abs=1e-3)
@@ -52,8 +52,8 @@ def test_low_precision_products_still_sum_in_float32(model: torch.nn.Module) -> 
 
 def test_without_gradient_nothing_is_kept_for_it(model: torch.nn.Module) -> None:
     with torch.no_grad():
-        assert not sample_logps(model, pack([SAMPLES[:2]]), dtype=torch.float32).requires_grad
-    assert sample_logps(model, pack([SAMPLES[:2]]), dtype=torch.float32).requires_grad
+        assert not sample_logps(model, pack(SAMPLES[:2]), dtype=torch.float32).requires_grad
+    assert sample_logps(model, pack(SAMPLES[:2]), dtype=torch.float32).requires_grad
 
 
 def test_chosen_is_the_first_of_a_pair_and_rejected_the_second(tiny: Path) -> None:

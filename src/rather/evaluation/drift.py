@@ -70,7 +70,7 @@ def _summed(loaded: Loaded, samples: Sequence[Sample], dtype: torch.dtype) -> li
         for start in range(0, len(samples), BATCH):
             batch = samples[start : start + BATCH]
             if packed:
-                sums += sample_logps(loaded.model, pack([[sample] for sample in batch]), dtype=dtype).tolist()
+                sums += sample_logps(loaded.model, pack(batch), dtype=dtype).tolist()
             else:
                 sums += plain_sample_logps(loaded.model, batch, dtype=dtype).tolist()
     return sums

@@ -91,7 +91,8 @@ def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> N
         file.chmod(0o644)  # safetensors writes for its owner alone; a server under another user must load it too
     if system_prompt is not None:
         template = folder / "chat_template.jinja"
-        template.write_text(with_default_system(str(loaded.tokenizer.chat_template), system_prompt), encoding="utf-8")
+        own = loaded.tokenizer.get_chat_template()  # of several named ones the one in use
+        template.write_text(with_default_system(own, system_prompt), encoding="utf-8")
 
 
 def with_default_system(template: str, system_prompt: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rather.losses import PairLogps
-from rather.model.attention import packed_attention, tree_masks
+from rather.model.attention import Forest, packed_attention
 from rather.model.head import head_of, token_logps
 from rather.model.pack import Packed, Sample, pack
 
@@ -35,8 +35,7 @@ def sample_logps(model: torch.nn.Module, packed: Packed, *, dtype: torch.dtype) 
             input_ids=packed.token_T[None],
             position_ids=packed.position_T[None],
             use_cache=False,
-            tree_bounds=packed.tree_bounds,
-            tree_masks=tree_masks(packed.tree_bounds, packed.subtree_end_T),
+            forest=Forest(packed),
         ).last_hidden_state[0]
     logp_C = token_logps(hidden_TH[packed.place_U], head_of(base), packed.row_C, packed.target_C, dtype=dtype)
     return torch.zeros(len(packed.tokens_R), device=device).index_add(0, packed.sample_C, logp_C)
@@ -68,7 +67,7 @@ def pair_logps(
     packed=False takes the plain route, for a model whose layers mix positions in a way that packing does not know.
     """
     if packed:
-        batch = pack(pairs)
+        batch = pack([sample for pair in pairs for sample in pair])
         sums_R = sample_logps(model, batch, dtype=dtype)
         tokens_R = batch.tokens_R.to(sums_R.device)
     else:

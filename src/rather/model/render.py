@@ -69,7 +69,7 @@ class Renderer:
         self.has_template = bool(tokenizer.chat_template)
         eos = tokenizer.eos_token_id
         self._text_end: int | None = eos if isinstance(eos, int) else None
-        self._chat_end = self._find_chat_end() if self.has_template else None
+        self._closing, self._chat_end = self._find_chat_end() if self.has_template else ("", None)
         self.stop_tokens = stop_tokens | {t for t in (self._text_end, self._chat_end) if t is not None}
         self._reserved = self._special_texts()
 
@@ -129,19 +129,23 @@ class Renderer:
                 raise ModelError("the tokenizer has no end-of-text token; set eos_token in tokenizer_config.json")
             return [*self._encode_text(prompt + answer), self._text_end]
         text = self._template((*prompt, Message(role="assistant", content=answer)))
-        if not text.startswith(self._template(prompt, generation=True)):
+        asked = self._template(prompt, generation=True)
+        if not text.startswith(asked):
             # What is trained would not be what is asked: a template that drops old turns or opens a thought by itself.
             raise RowError("the chat template renders the prompt differently once an answer follows it")
+        if not text.endswith(self._closing):
+            raise RowError("the chat template closes this answer otherwise than it closes a plain one")
+        if _visible(answer) not in _visible(text[len(asked) :]):
+            raise RowError("the chat template does not show the whole answer")
         if self._chat_end is None:  # the template closes a turn with no token of its own
             if self._text_end is None:
                 raise ModelError(
                     "neither template nor tokenizer has an end-of-turn token; set eos_token in tokenizer_config.json"
                 )
-            end = text.rfind(answer.strip()) + len(answer.strip())
-            return [*self._encode(text[:end]), self._text_end]
+            return [*self._encode(text.removesuffix(self._closing)), self._text_end]
         tokens = self._encode(text)
-        last = len(tokens) - 1 - tokens[::-1].index(self._chat_end)
-        return tokens[: last + 1]
+        # The text of an answer holds no end-of-turn, so the first behind the prompt is its own; a template may add others.
+        return tokens[: tokens.index(self._chat_end, _shared(self._encode(asked), tokens)) + 1]
 
     def _template(self, messages: tuple[Message, ...], *, generation: bool = False) -> str:
         if not self.has_template:
@@ -153,10 +157,14 @@ class Renderer:
         if self.adds_system_prompt(messages):
             turns.insert(0, {"role": "system", "content": self.system_prompt})
         try:
-            return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=generation))
+            text = str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=generation))
         except (TemplateError, TypeError, ValueError) as error:
             cure = "; leave --system-prompt out" if self.adds_system_prompt(messages) else ""
             raise RowError(f"the chat template refuses this conversation: {error}{cure}") from error
+        shown = _visible(text)
+        if generation and any(turn["role"] == "system" and _visible(turn["content"]) not in shown for turn in turns):
+            raise RowError("the chat template leaves the system turn out")
+        return text
 
     def _encode(self, text: str) -> list[int]:
         """Token ids of a rendered conversation; the template has already written every special token."""
@@ -167,7 +175,7 @@ class Renderer:
         tokens = list(self.tokenizer(text).input_ids)
         return tokens[:-1] if tokens and tokens[-1] == self._text_end else tokens
 
-    def _find_chat_end(self) -> int | None:
+    def _find_chat_end(self) -> tuple[str, int | None]:
         """The first special token that the template puts behind an answer; None if it puts none.
 
         Raises ModelError for a template that does not show a plain question and its answer.
@@ -179,8 +187,10 @@ class Renderer:
             raise ModelError(f"the model's chat template cannot be used: {error.reason}") from error
         if not shown or "?" not in before:
             raise ModelError("the model's chat template does not show text content; put another into its folder")
-        special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
-        return next((token for token in self._encode(closing) if token in special), None)
+        # Some tokenizers have white space among their added tokens, and white space ends no turn.
+        added = {token for token, text in self.tokenizer.added_tokens_decoder.items() if str(text).strip()}
+        special = set(self.tokenizer.all_special_ids) | added
+        return closing, next((token for token in self._encode(closing) if token in special), None)
 
     def _special_texts(self) -> tuple[str, ...]:
         """Texts that the tokenizer reads as special tokens, named ones and added ones, and the end of a turn."""
@@ -191,11 +201,20 @@ class Renderer:
 
     def _refuse_reserved(self, pair: Pair) -> None:
         """Text that spells a special token would be read as one, and a second end-of-turn trained inside the answer."""
+        if isinstance(pair.prompt, str):  # the border of the two may spell one as well
+            pair = pair.model_copy(
+                update={"chosen": pair.prompt + pair.chosen, "rejected": pair.prompt + pair.rejected}
+            )
         messages = [pair.prompt] if isinstance(pair.prompt, str) else [message.content for message in pair.prompt]
         for name, text in [*(("prompt", m) for m in messages), ("chosen", pair.chosen), ("rejected", pair.rejected)]:
             for token in self._reserved:
                 if token in text:
                     raise RowError(f'"{name}" contains the model\'s special token {token}')
+
+
+def _visible(text: str) -> str:
+    """Text without its white space, which templates trim and set as they like."""
+    return "".join(text.split())
 
 
 def _shared(left: list[int], right: list[int]) -> int:
