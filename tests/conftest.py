@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,23 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 WriteFile = Callable[..., Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the tests' own, in this process and its children; models that were fetched are shared with the user's."""
+    from rather.model.catalog import cache_dir
+
+    models, before = cache_dir() / "models", os.environ.get("RATHER_CACHE")
+    models.mkdir(parents=True, exist_ok=True)
+    own = tmp_path_factory.mktemp("cache")
+    (own / "models").symlink_to(models.resolve())
+    os.environ["RATHER_CACHE"] = str(own)
+    yield
+    if before is None:
+        del os.environ["RATHER_CACHE"]
+    else:
+        os.environ["RATHER_CACHE"] = before
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rather.docs import DOCS, pages
+from rather.losses import LOSSES
 
 
 @pytest.mark.parametrize("name", sorted(pages()))
@@ -15,5 +16,7 @@ def test_pages_are_what_the_code_says(name: str) -> None:
 
 def test_every_option_is_in_the_page() -> None:
     page = pages()["training.md"]
-    for option in ("--beta", "--sft-weight", "--lora-rank", "--no-shuffle", "--maker", "`dpo`", "`telling_words`"):
+    for option in ("--beta", "--sft-weight", "--lora-rank", "--no-shuffle", "--maker", "`telling_words`"):
         assert option in page
+    losses = pages()["losses.md"]
+    assert all(f"## `{name}`" in losses for name in LOSSES)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rather.auditing import CHECKS
 from rather.demos.config import DemoConfig
 from rather.formats import READERS
-from rather.losses import LOSSES, loss_options
+from rather.losses import FACTS, LOSSES, loss_options
 from rather.training.config import TrainConfig
 from rather.training.metrics import METRICS
 
@@ -17,13 +17,47 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def pages() -> dict[str, str]:
     """File name → content."""
-    return {"training.md": _training()}
+    return {"training.md": _training(), "losses.md": _losses()}
+
+
+def _losses() -> str:
+    sections = []
+    for name, loss in LOSSES.items():
+        facts = FACTS[name]
+        said = [f"Takes {_INPUTS[facts.input]}; options: {_options(name)}."]
+        if facts.takes:
+            said.append(f"Uses a pair's {' and '.join(facts.takes)} if given.")
+        if not facts.reference:
+            said.append("Needs no reference.")
+        if facts.batch:
+            said.append("Compares the pairs of an update with each other: the whole update counts, however it is cut.")
+        if facts.unbounded:
+            said.append("Has no lower bound.")
+        body = (inspect.getdoc(loss) or "").replace("|", "\\|")
+        sections.append(f"## `{name}`\n\n{body}\n\n{' '.join(said)}\n")
+    return f"""# Losses: what each minimises
+
+Written by `make docs` from the code; do not edit.
+
+`rather train … --loss NAME`, or a weighted sum: `--loss dpo:0.8,sft:0.2`. An option reaches every loss of the sum that takes
+it; one that none of them takes is refused. Every loss gives one value a pair; the sum over an update is divided once, by
+the pairs of the update. As functions: `rather.losses.LOSSES["dpo"](pair_logps, beta=0.1)`.
+
+Notation: r_c, r_r are log π(y) − log π_ref(y) of the chosen and the rejected answer, in nats; h = r_c − r_r; \\|y\\| is the number
+of tokens of an answer, its end-of-turn included.
+
+{chr(10).join(sections)}"""
+
+
+_INPUTS = {
+    "pair": "pairs",
+    "sample": "single answers, each good or bad",
+    "list": "ranked lists",
+    "score": "a reward model's scores",
+}
 
 
 def _training() -> str:
-    losses = "\n".join(
-        f"| `{name}` | {_options(name)} | {_first_sentence(inspect.getdoc(loss))} |" for name, loss in LOSSES.items()
-    )
     checks = "\n".join(f"| `{name}` | {_first_sentence(inspect.getdoc(check))} |" for name, check in CHECKS.items())
     formats = "\n".join(f"| `{name}` | {_first_sentence(module.__doc__)} |" for name, module in READERS.items())
     metrics = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in METRICS.items())
@@ -37,13 +71,7 @@ Flags and TOML keys have the same names (`--batch-pairs 16`, or `batch_pairs = 1
 
 {_fields(TrainConfig)}
 
-## Losses
-
-| loss | options | what it is |
-|---|---|---|
-{losses}
-
-`bradley_terry` takes a reward model's scores and is there as a function; the others train with `--loss`.
+Losses and the options that belong to them are in `docs/losses.md`.
 
 ## `metrics.jsonl`: one object an update, means over its pairs
 

@@ -19,19 +19,23 @@ from transformers import (
 )
 
 from rather.model import head
-from rather.model.head import Head, head_of, token_logps, token_stats
+from rather.model.head import Head, head_of, token_kl, token_logps, token_stats
 
 V, H = 11, 5
 
 
 def plain(hidden: Tensor, form: Head, row_C: Tensor, target_C: Tensor) -> Tensor:
+    return whole(hidden, form)[row_C, target_C]
+
+
+def whole(hidden: Tensor, form: Head) -> Tensor:
     logits = hidden @ form.weight_VH.t()
     if form.bias_V is not None:
         logits = logits + form.bias_V
     logits = logits * form.scale
     if form.softcap is not None:
         logits = form.softcap * torch.tanh(logits / form.softcap)
-    return logits.log_softmax(dim=-1)[row_C, target_C]
+    return logits.log_softmax(dim=-1)
 
 
 @settings(max_examples=60)
@@ -64,11 +68,24 @@ def test_fused_is_full(
         value = token_logps(hidden, form, row_C, target_C, dtype=torch.float32)
         grads = torch.autograd.grad(value @ upstream, leaves)
         stats = token_stats(hidden, form, dtype=torch.float32)
+        theirs = Head(
+            torch.randn(V, H, generator=make), None if bias_V is None else bias_V.detach() + 1, scale, softcap
+        )
+        there = torch.randn(places, H, generator=make)
+        kl = token_kl(hidden, form, there, theirs, dtype=torch.float32)
+        kl_grads = torch.autograd.grad(kl @ torch.arange(1.0, places + 1), leaves)
+    ours_every, theirs_every = whole(hidden, form), whole(there, theirs)
+    expected_kl = (theirs_every.exp() * (theirs_every - ours_every)).sum(dim=1)
+    expected_kl_grads = torch.autograd.grad(expected_kl @ torch.arange(1.0, places + 1), leaves)
+    torch.testing.assert_close(kl, expected_kl, atol=1e-5, rtol=1e-4)
+    for ours, wanted in zip(kl_grads, expected_kl_grads, strict=True):
+        torch.testing.assert_close(ours, wanted, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(value, expected, atol=2e-6, rtol=1e-5)
     for ours, theirs in zip(grads, expected_grads, strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-6, rtol=1e-5)
-    every = torch.stack([plain(hidden, form, torch.arange(places), torch.full((places,), v)) for v in range(V)], dim=1)
-    torch.testing.assert_close(stats.entropy_U, -(every.exp() * every).sum(dim=1).detach(), atol=2e-6, rtol=1e-5)
+    every = ours_every.detach()
+    torch.testing.assert_close(stats.entropy_U, -(every.exp() * every).sum(dim=1), atol=2e-6, rtol=1e-5)
+    torch.testing.assert_close(stats.log_square_U, every.exp().square().sum(dim=1).log(), atol=2e-6, rtol=1e-5)
     top = every.gather(1, stats.top_U[:, None])[:, 0]  # not its index: a tight cap makes ties
     torch.testing.assert_close(top, every.amax(dim=1), atol=2e-6, rtol=1e-5)
 

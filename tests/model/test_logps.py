@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from rather.model import Sample, pack, pair_logps, plain_sample_logps, sample_logps
+from rather.model import Sample, completions, pair_logps
 
 SAMPLES = [Sample((5, 6, 7, 8), 2), Sample((5, 6, 9), 2), Sample((40, 41, 42, 43, 44), 1)]
 
@@ -31,8 +33,8 @@ def by_hand(model: torch.nn.Module, sample: Sample) -> float:
 def test_both_routes_give_the_definition(model: torch.nn.Module) -> None:
     expected = [by_hand(model, sample) for sample in SAMPLES]
     with torch.no_grad():
-        packed = sample_logps(model, pack(SAMPLES), dtype=torch.float32)
-        plain = plain_sample_logps(model, SAMPLES, dtype=torch.float32)
+        packed = completions(model, SAMPLES).sums()
+        plain = completions(model, SAMPLES, packed=False).sums()
     assert packed.tolist() == pytest.approx(expected, abs=1e-3)
     assert plain.tolist() == pytest.approx(expected, abs=1e-3)
     assert max(expected) < -1
@@ -52,8 +54,8 @@ def test_low_precision_products_still_sum_in_float32(model: torch.nn.Module) -> 
 
 def test_without_gradient_nothing_is_kept_for_it(model: torch.nn.Module) -> None:
     with torch.no_grad():
-        assert not sample_logps(model, pack(SAMPLES[:2]), dtype=torch.float32).requires_grad
-    assert sample_logps(model, pack(SAMPLES[:2]), dtype=torch.float32).requires_grad
+        assert not completions(model, SAMPLES[:2]).sums().requires_grad
+    assert completions(model, SAMPLES[:2]).sums().requires_grad
 
 
 def test_chosen_is_the_first_of_a_pair_and_rejected_the_second(tiny: Path) -> None:
@@ -64,8 +66,8 @@ def test_chosen_is_the_first_of_a_pair_and_rejected_the_second(tiny: Path) -> No
         (Sample((80, 81, 82), 1), Sample((80, 90, 91, 92, 93), 1)),
     ]
     with torch.no_grad():
-        first = plain_sample_logps(model, [one for one, _ in pairs], dtype=torch.float32)
-        second = plain_sample_logps(model, [two for _, two in pairs], dtype=torch.float32)
+        first = completions(model, [one for one, _ in pairs], packed=False).sums()
+        second = completions(model, [two for _, two in pairs], packed=False).sums()
         for packed in (True, False):
             logps = pair_logps(model, pairs, packed=packed)
             torch.testing.assert_close(logps.chosen, first, rtol=1e-5, atol=1e-4)
@@ -73,3 +75,48 @@ def test_chosen_is_the_first_of_a_pair_and_rejected_the_second(tiny: Path) -> No
             assert logps.chosen_tokens is not None
             assert logps.rejected_tokens is not None
             assert (logps.chosen_tokens.tolist(), logps.rejected_tokens.tolist()) == ([3, 2], [2, 4])
+
+
+def test_tokens_stand_sample_after_sample_and_their_first_ones_can_be_summed(model: torch.nn.Module) -> None:
+    for packed in (True, False):
+        with torch.no_grad():
+            found = completions(model, SAMPLES, packed=packed)
+        assert found.tokens_R.tolist() == [sample.completion_tokens for sample in SAMPLES]
+        assert found.sample_C.tolist() == [n for n, s in enumerate(SAMPLES) for _ in range(s.completion_tokens)]
+        parts = found.logp_C.split(found.tokens_R.tolist())
+        counts = torch.tensor([1, 99, 0][: len(SAMPLES)] + [2] * (len(SAMPLES) - 3))
+        expected = [float(part[:count].sum()) for part, count in zip(parts, counts.tolist(), strict=True)]
+        assert found.first(counts).tolist() == pytest.approx(expected, abs=1e-5)
+        assert found.sums().tolist() == pytest.approx([float(part.sum()) for part in parts], abs=1e-5)
+
+
+def test_what_losses_ask_for_besides_is_the_same_on_both_routes(model: torch.nn.Module) -> None:
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(1.3)
+    asked = [completions(model, SAMPLES, packed=packed, kl_to=other, squares=True) for packed in (True, False)]
+    for name in ("logp_C", "kl_C", "square_C"):
+        ours, plain = (getattr(found, name) for found in asked)
+        torch.testing.assert_close(ours, plain, atol=1e-4, rtol=1e-4)
+    assert asked[0].kl_C is not None
+    assert asked[0].kl_C.requires_grad
+    assert float(asked[0].kl_C.detach().min()) > 0
+    assert asked[0].square_C is not None
+    assert not asked[0].square_C.requires_grad
+    nothing = completions(model, SAMPLES)
+    assert (nothing.kl_C, nothing.square_C) == (None, None)
+
+
+def test_an_adapter_is_its_own_reference(model: torch.nn.Module) -> None:
+    adapted = get_peft_model(copy.deepcopy(model), LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM"))
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.5)
+    apart = completions(adapted, SAMPLES, kl_to=model).kl_C
+    itself = completions(adapted, SAMPLES, kl_to=adapted).kl_C
+    assert apart is not None
+    assert itself is not None
+    torch.testing.assert_close(itself, apart)
+    assert float(apart.detach().max()) > 1e-3

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rather.model import Sample
 from rather.training.batches import all_updates, micro_batches, updates_of_epoch
 
 COUNTS = {"pairs": st.integers(0, 60), "batch_pairs": st.integers(1, 20)}
@@ -58,13 +59,24 @@ def test_a_run_is_its_epochs_one_after_the_other(pairs: int, batch_pairs: int, e
 
 @dataclass(frozen=True)
 class Sized:
-    """All that cutting an update asks of a pair."""
+    """All that cutting an update asks of a pair: the samples' beginning, and the tokens of both with the prompt once."""
 
+    prompt: tuple[int, ...]
     tokens: int
 
+    @property
+    def chosen(self) -> Sample:
+        return Sample((*self.prompt, 0), len(self.prompt))
 
-def cut(sizes: list[int], budget: int) -> list[tuple[int, ...]]:
-    return micro_batches(tuple(range(len(sizes))), [Sized(size) for size in sizes], token_budget=budget)  # type: ignore[arg-type]
+
+def apart(sizes: list[int]) -> list[Sized]:
+    """Pairs that share nothing."""
+    return [Sized((number + 1,), size) for number, size in enumerate(sizes)]
+
+
+def cut(pairs: list[Sized], budget: int, update: tuple[int, ...] | None = None) -> list[tuple[int, ...]]:
+    update = tuple(range(len(pairs))) if update is None else update
+    return micro_batches(update, pairs, token_budget=budget)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -80,17 +92,24 @@ def cut(sizes: list[int], budget: int) -> list[tuple[int, ...]]:
     ],
 )
 def test_an_update_is_cut_where_the_next_pair_would_pass_the_budget(sizes: list[int], batches: list[tuple[int, ...]]):
-    assert cut(sizes, budget=10) == batches
+    assert cut(apart(sizes), budget=10) == batches
 
 
 def test_indices_of_the_update_are_kept():
-    sized = [Sized(tokens) for tokens in (9, 1, 9, 1)]
-    assert micro_batches((3, 0, 1), sized, token_budget=10) == [(3, 0), (1,)]  # type: ignore[arg-type]
+    assert cut(apart([9, 1, 9, 1]), 10, update=(3, 0, 1)) == [(0, 1), (3,)]
+
+
+def test_what_pairs_share_is_counted_once_and_pairs_of_one_prompt_stand_together():
+    system, question, other = (1, 1, 1, 1), (1, 1, 1, 1, 2, 2), (1, 1, 1, 1, 3)
+    pairs = [Sized(question, 10), Sized(other, 9), Sized(question, 10)]
+    assert cut(pairs, budget=19) == [(0, 2, 1)], "10, then 4 more of the same question, then 5 behind the system prompt"
+    assert cut(pairs, budget=18) == [(0, 2), (1,)]
+    assert len(system) == 4
 
 
 @given(st.lists(st.integers(1, 30), max_size=30), st.integers(1, 40))
 def test_every_pair_stands_in_one_micro_batch_within_the_budget(sizes: list[int], budget: int):
-    batches = cut(sizes, budget)
+    batches = cut(apart(sizes), budget)
     assert [index for batch in batches for index in batch] == list(range(len(sizes)))
     assert all(len(batch) == 1 or sum(sizes[index] for index in batch) <= budget for batch in batches)
     # none is cut without need: the next pair would not have fitted

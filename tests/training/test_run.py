@@ -18,10 +18,12 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rather.errors import AuditStop, ConfigError, InputError, NonFiniteLoss, RunDirError, TrainError
-from rather.losses import LOSSES, PairLogps
+from rather.losses import PairLogps
 from rather.losses.contrastive import dpo
+from rather.training import loop
 from rather.training.config import TrainConfig
-from rather.training.run import learning_rate, train
+from rather.training.loop import learning_rate
+from rather.training.run import train
 from tests.conftest import WriteFile
 
 KEYS = [
@@ -179,11 +181,11 @@ def test_a_non_finite_loss_names_step_and_pairs_and_keeps_the_last_state(
 
     def breaks_in_the_third_update(logps: PairLogps, **options: float) -> torch.Tensor:
         nonlocal updates
-        updates += 1
+        updates += logps.chosen.requires_grad  # not the call that tries the options out
         loss = dpo(logps, **options)
         return loss * torch.where(torch.arange(len(loss)) == 1, torch.inf, 1.0) if updates == 3 else loss
 
-    monkeypatch.setitem(LOSSES, "dpo", breaks_in_the_third_update)
+    monkeypatch.setattr("rather.losses.contrastive.dpo", breaks_in_the_third_update)
     with pytest.raises(
         NonFiniteLoss, match=r"^the loss of update 3 is not finite, from pairs \w+ \(.*pairs.jsonl:\d+\); "
     ) as caught:
@@ -192,7 +194,7 @@ def test_a_non_finite_loss_names_step_and_pairs_and_keeps_the_last_state(
     assert len(metrics(out)) == 2
     assert (out / "checkpoints" / "step-000002").is_dir()
     # Once the cause is gone, the same command goes on and ends like a run that never met it.
-    monkeypatch.setitem(LOSSES, "dpo", dpo)
+    monkeypatch.setattr("rather.losses.contrastive.dpo", dpo)
     train(file, model=str(tiny), out=out, config=FAST)
     train(file, model=str(tiny), out=tmp_path / "whole", config=FAST)
     assert all(torch.equal(weights(out)[key], value) for key, value in weights(tmp_path / "whole").items())
@@ -300,3 +302,34 @@ def test_a_full_disk_is_named_and_the_same_command_goes_on(
         assert all(torch.equal(weights(disk / "out")[key], value) for key, value in weights(tmp_path / "whole").items())
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("loss", ["bco", "beta_dpo", "aot", "tdpo", "wpo", "ld_dpo", "dpo:0.8,sft:0.2"])
+def test_a_run_with_state_of_its_own_resumes_to_the_last_bit(
+    tiny: Path, tmp_path: Path, write_file: WriteFile, loss: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after the third of six updates, with the cache of references gone: the same weights and metrics."""
+    file, config = write_file(ROWS), FAST.changed({"loss": loss, "save_every": 1})
+    train(file, model=str(tiny), out=tmp_path / "whole", config=config)
+    real, calls = loop.train_step, 0
+
+    def stopped(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(loop, "train_step", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train(file, model=str(tiny), out=tmp_path / "parts", config=config)
+    monkeypatch.setattr(loop, "train_step", real)
+    monkeypatch.setenv("RATHER_CACHE", str(tmp_path / "cache"))
+    train(file, model=str(tiny), out=tmp_path / "parts", config=config)
+    assert all(torch.equal(weights(tmp_path / "parts")[name], v) for name, v in weights(tmp_path / "whole").items())
+    both = [
+        [{key: value for key, value in row.items() if key != "pairs_per_s"} for row in metrics(tmp_path / name)]
+        for name in ("whole", "parts")
+    ]
+    assert both[0] == both[1]
+    assert [row["step"] for row in both[1]] == [1, 2, 3, 4, 5, 6]

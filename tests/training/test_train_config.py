@@ -3,10 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from rather.errors import ConfigError
-from rather.losses import LOSSES, SCORE_LOSSES
-from rather.training.config import BETA_LOSSES, TrainConfig
+from rather.losses import FACTS, LOSSES, PairLogps, loss_options, losses_with
+from rather.training.config import LOSS_OPTIONS, TrainConfig
+from rather.training.objective import objective_of, try_out
 
 
 def refusal(**values: Any) -> str:
@@ -45,16 +47,65 @@ def test_rewards_are_scaled_by_beta_where_there_is_one(values: dict[str, Any], s
     assert TrainConfig(**values).reward_scale == scale
 
 
-@pytest.mark.parametrize("loss", sorted(set(LOSSES) - SCORE_LOSSES))
-def test_beta_is_refused_where_it_does_nothing(loss: str):
-    if loss in BETA_LOSSES:
-        assert TrainConfig.build({"loss": loss, "beta": 0.3}).beta == 0.3
+PAIRWISE = [name for name, facts in FACTS.items() if facts.input == "pair"]
+GIVEN = {"f_divergence": "js", "per_token": True, "variant": "tdpo1", "label_smoothing": 0.1}
+
+
+@pytest.mark.parametrize("loss", PAIRWISE)
+@pytest.mark.parametrize("option", LOSS_OPTIONS)
+def test_an_option_is_refused_where_it_does_nothing(loss: str, option: str):
+    value = GIVEN.get(option, 0.3)
+    if option in loss_options(loss):
+        config = TrainConfig.build({"loss": loss, option: value})
+        assert config.options_of(loss) == {option: value}
+        assert config.in_force["losses"][loss][option] == value
     else:
-        assert refusal(loss=loss, beta=0.3) == f"--beta does nothing in the loss {loss}; losses that use it: dpo, ipo"
+        flag, known = option.replace("_", "-"), ", ".join(losses_with(option))
+        complaint = f"--{flag} does nothing in the loss {loss}; losses that use it: {known}"
+        assert refusal(**{"loss": loss, option: value}) == complaint
+
+
+def test_every_option_of_a_loss_of_pairs_can_be_given():
+    assert {option for loss in PAIRWISE for option in loss_options(loss)} == set(LOSS_OPTIONS)
+
+
+def test_a_mixture_of_losses():
+    config = TrainConfig(loss="dpo:0.8, orpo:0.2", beta=0.3, alpha=None, sft_weight=0.1, f_divergence="js")
+    assert config.terms == [("dpo", 0.8), ("orpo", 0.2), ("sft", 0.1)]
+    assert config.options_of("dpo") == {"beta": 0.3, "f_divergence": "js"}
+    assert config.options_of("orpo") == {"beta": 0.3}
+    objective = objective_of(config)
+    logps = PairLogps(*(torch.tensor([value]) for value in (-3.0, -4.0, -3.5, -3.5, 5.0, 6.0)))
+    options = {"dpo": {"beta": 0.3, "f_divergence": "js"}, "orpo": {"beta": 0.3}, "sft": {}}
+    by_hand = sum(weight * LOSSES[name](logps, **options[name]) for name, weight in config.terms)
+    torch.testing.assert_close(objective(logps), by_hand)
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        ("ordpo", '--loss: no loss is called "ordpo"; did you mean "orpo"?'),
+        ("dpo:x", '--loss dpo:x: "x" is not a weight; write dpo:0.8,sft:0.2'),
+        ("dpo:-1", "--loss dpo:-1: a weight must be above 0"),
+        ("dpo:inf", "--loss dpo:inf: a weight must be above 0"),
+        ("dpo,dpo", "--loss dpo,dpo: names a loss twice; add their weights up"),
+        ("", '--loss: no loss is called "";'),
+        ("bradley_terry", "--loss bradley_terry does not take pairs of answers; those that do: dpo,"),
+    ],
+)
+def test_an_objective_that_cannot_be_is_refused(loss: str, said: str):
+    assert refusal(loss=loss).startswith(said)
+
+
+def test_values_that_a_loss_refuses_are_refused_before_a_run():
+    with pytest.raises(ConfigError, match="--loss exo: "):
+        try_out(objective_of(TrainConfig(loss="exo", label_smoothing=0.0)))
+    for name in PAIRWISE:
+        try_out(objective_of(TrainConfig(loss=name)))
 
 
 def test_an_sft_term_beside_the_sft_loss_is_refused():
-    assert refusal(loss="sft", sft_weight=0.5) == "--sft-weight does nothing beside --loss sft; leave one of them out"
+    assert refusal(loss="sft", sft_weight=0.5) == "--sft-weight does nothing beside the loss sft; leave one of them out"
     assert TrainConfig(loss="dpo", sft_weight=0.5).sft_weight == 0.5
 
 
@@ -82,9 +133,9 @@ def test_ranges(key: str, inside: list[float], outside: list[float]):
         assert refusal(**{key: value}).startswith(f"{key} = {value!r}: input should be ")
 
 
-@pytest.mark.parametrize("key", ["loss", "dtype"])
+@pytest.mark.parametrize("key", ["variant", "dtype"])
 def test_choices_are_named(key: str):
-    choices = {"loss": "'dpo', 'ipo', 'sft', 'logp_gap' or 'logp_ratio'", "dtype": "'fp32' or 'bf16'"}
+    choices = {"variant": "'tdpo1' or 'tdpo2'", "dtype": "'fp32' or 'bf16'"}
     assert refusal(**{key: "x"}) == f"{key} = 'x': input should be {choices[key]}"
 
 

@@ -10,7 +10,7 @@ import torch
 
 from rather.errors import InputError
 from rather.losses import PairLogps
-from rather.model import Loaded, Renderer, Sample, TokenPair, pack, pair_logps, plain_sample_logps, sample_logps
+from rather.model import Loaded, Renderer, Sample, TokenPair, completions, pair_logps
 from rather.model.check import packing_is_exact
 from rather.progress import task
 from rather.records import Response
@@ -69,8 +69,5 @@ def _summed(loaded: Loaded, samples: Sequence[Sample], dtype: torch.dtype) -> li
     with torch.no_grad():
         for start in range(0, len(samples), BATCH):
             batch = samples[start : start + BATCH]
-            if packed:
-                sums += sample_logps(loaded.model, pack(batch), dtype=dtype).tolist()
-            else:
-                sums += plain_sample_logps(loaded.model, batch, dtype=dtype).tolist()
+            sums += completions(loaded.model, batch, dtype=dtype, packed=packed).sums().tolist()
     return sums

@@ -1,43 +1,39 @@
-"""Objectives: pure functions of log-probabilities, one value a pair, no reduction.
+"""Objectives: pure functions of log-probabilities, one value a pair (an answer, a list), no reduction.
 
-`LOSSES[name](pair_logps, **options) -> [P]`. To add one, write the function and one line here. Whoever trains divides
-the sum once, by the pairs of the whole update.
+`LOSSES[name](logps, **options)`. To add one, write the function and one line in `table.py`. Whoever trains divides the
+sum once, by the pairs of the whole update. Importing this package imports no torch: `LOSSES` finds a function when it is
+asked for, and the containers of log-probabilities are loaded when they are named.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from rather.losses.table import FACTS, LOSSES, SCORE_LOSSES, UNBOUNDED, Facts, Loss, loss_options, losses_with
 
-from rather.losses.contrastive import dpo, ipo
-from rather.losses.pair_logps import PairLogps
-from rather.losses.reference_free import logp_gap, logp_ratio, sft
-from rather.losses.reward import bradley_terry
-
-Loss = Callable[..., Tensor]
-
-LOSSES: dict[str, Loss] = {
-    "dpo": dpo,
-    "ipo": ipo,
-    "sft": sft,
-    "logp_gap": logp_gap,
-    "logp_ratio": logp_ratio,
-    "bradley_terry": bradley_terry,
-}
-
-SCORE_LOSSES = frozenset({"bradley_terry"})
-"""Losses of a reward model's scores: they cannot train a policy."""
-
-UNBOUNDED = frozenset({"logp_gap"})
-"""Losses without a lower bound: training with one warns."""
+if TYPE_CHECKING:
+    from rather.losses.logps import ListLogps, PairLogps, SampleLogps
 
 
-def loss_options(name: str) -> dict[str, object]:
-    """The options that a loss takes, with their defaults."""
-    parameters = inspect.signature(LOSSES[name]).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+def __getattr__(name: str) -> Any:
+    """PEP 562: what needs torch is imported on first use."""
+    if name in ("ListLogps", "PairLogps", "SampleLogps"):
+        from rather.losses import logps
+
+        return getattr(logps, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["LOSSES", "SCORE_LOSSES", "UNBOUNDED", "Loss", "PairLogps", "loss_options"]
+__all__ = [
+    "FACTS",
+    "LOSSES",
+    "SCORE_LOSSES",
+    "UNBOUNDED",
+    "Facts",
+    "ListLogps",
+    "Loss",
+    "PairLogps",
+    "SampleLogps",
+    "loss_options",
+    "losses_with",
+]

@@ -1,17 +1,19 @@
 """Models: load, render to tokens, pack, attend, log-probabilities."""
 
 from rather.model.load import Loaded, bf16_is_fast, load, load_tokenizer, machine, model_hash, pick_device, save
-from rather.model.logps import pair_logps, plain_sample_logps, sample_logps
+from rather.model.logps import Completions, completions, pair_logps
 from rather.model.pack import Packed, Sample, pack
 from rather.model.render import Renderer, TokenPair
 
 __all__ = [
+    "Completions",
     "Loaded",
     "Packed",
     "Renderer",
     "Sample",
     "TokenPair",
     "bf16_is_fast",
+    "completions",
     "load",
     "load_tokenizer",
     "machine",
@@ -19,7 +21,5 @@ __all__ = [
     "pack",
     "pair_logps",
     "pick_device",
-    "plain_sample_logps",
-    "sample_logps",
     "save",
 ]

@@ -25,9 +25,10 @@ class Head:
 
 @dataclass(frozen=True)
 class TokenStats:
-    """Of each of U places, without gradient: entropy of the prediction in nats, and the likeliest token."""
+    """Of each of U places, without gradient: entropy of the prediction in nats, log Σ_v p(v)², and the likeliest token."""
 
     entropy_U: Tensor
+    log_square_U: Tensor
     top_U: Tensor
 
 
@@ -58,15 +59,111 @@ def token_logps(hidden_UH: Tensor, head: Head, row_C: Tensor, target_C: Tensor, 
 
 @torch.no_grad()
 def token_stats(hidden_UH: Tensor, head: Head, *, dtype: torch.dtype) -> TokenStats:
-    """Entropy and top-1 of each place."""
+    """What the whole distribution at each place says."""
     weight, bias = head.weight_VH.to(dtype), head.bias_V
-    entropies, tops = [], []
+    entropies, squares, tops = [], [], []
     for start, stop in _chunks(len(hidden_UH), len(weight)):
         logits = _logits(hidden_UH[start:stop], weight, bias, head.scale, head.softcap)
         logp = logits.log_softmax(dim=-1)
         entropies.append(-(logp.exp() * logp).sum(dim=-1))
+        squares.append((2 * logp).logsumexp(dim=-1))
         tops.append(logits.argmax(dim=-1))
-    return TokenStats(torch.cat(entropies), torch.cat(tops))
+    return TokenStats(torch.cat(entropies), torch.cat(squares), torch.cat(tops))
+
+
+def token_kl(hidden_UH: Tensor, head: Head, reference_UH: Tensor, reference: Head, *, dtype: torch.dtype) -> Tensor:
+    """KL(π_ref ‖ π) [U] of the predictions at each place, in nats, float32, differentiable in the policy's hidden states,
+    weight and bias. reference_UH: the reference's hidden states at the same places."""
+    return _TokenKL.apply(  # pyright: ignore[reportReturnType]
+        hidden_UH, head.weight_VH, head.bias_V, reference_UH.detach(), reference, head.scale, head.softcap, dtype
+    )
+
+
+class _TokenKL(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_UH: Tensor,
+        weight_VH: Tensor,
+        bias_V: Tensor | None,
+        reference_UH: Tensor,
+        reference: Head,
+        scale: float,
+        softcap: float | None,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        kl_U = torch.empty(len(hidden_UH), device=hidden_UH.device)
+        with _exactly_as_told(hidden_UH):
+            weight, theirs = weight_VH.to(dtype), reference.weight_VH.detach().to(dtype)
+            for start, stop in _chunks(len(hidden_UH), len(weight)):
+                ours = _logits(hidden_UH[start:stop], weight, bias_V, scale, softcap).log_softmax(dim=-1)
+                wanted = _reference_logp(reference_UH[start:stop], theirs, reference)
+                kl_U[start:stop] = (wanted.exp() * (wanted - ours)).sum(dim=-1)
+        ctx.save_for_backward(hidden_UH, weight_VH, bias_V, reference_UH)
+        ctx.form = reference, scale, softcap, dtype
+        return kl_U
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (grad_U,) = grads
+        hidden_UH, weight_VH, bias_V, reference_UH = ctx.saved_tensors
+        reference, scale, softcap, dtype = ctx.form
+        sink = _Gradients(hidden_UH, weight_VH, bias_V, ctx.needs_input_grad)
+        with _exactly_as_told(hidden_UH):
+            weight, theirs = weight_VH.to(dtype), reference.weight_VH.detach().to(dtype)
+            for start, stop in _chunks(len(hidden_UH), len(weight)):
+                hidden = hidden_UH[start:stop].to(dtype)
+                logits = _logits(hidden, weight, bias_V, scale, softcap)
+                # d KL / d logits = π − π_ref
+                dlogits = logits.softmax(dim=-1) - _reference_logp(reference_UH[start:stop], theirs, reference).exp_()
+                dlogits.mul_(grad_U[start:stop, None])
+                sink.add(start, stop, dlogits, logits, hidden, weight, scale, softcap)
+        return *sink.take(), None, None, None, None, None
+
+
+def _reference_logp(hidden: Tensor, weight: Tensor, head: Head) -> Tensor:
+    return _logits(hidden, weight, head.bias_V, head.scale, head.softcap).log_softmax(dim=-1)
+
+
+class _Gradients:
+    """Collects, chunk by chunk, what a gradient in the logits is in hidden states, weight and bias."""
+
+    def __init__(self, hidden: Tensor, weight: Tensor, bias: Tensor | None, wanted: tuple[bool, ...]) -> None:
+        self.weight_dtype = weight.dtype
+        self.bias_dtype = None if bias is None else bias.dtype
+        self.hidden = torch.empty_like(hidden) if wanted[0] else None
+        self.wants_weight = wanted[1]
+        self.weight: Tensor | None = None
+        self.bias = torch.zeros_like(bias, dtype=torch.float32) if wanted[2] and bias is not None else None
+
+    def add(
+        self,
+        start: int,
+        stop: int,
+        dlogits: Tensor,
+        logits: Tensor,
+        hidden: Tensor,
+        weight: Tensor,
+        scale: float,
+        softcap: float | None,
+    ) -> None:
+        """dlogits [n, V]: gradient in the capped and scaled logits; overwritten. logits are those it belongs to."""
+        if softcap is not None:
+            dlogits.mul_(1 - (logits / softcap).square_())
+        if scale != 1.0:
+            dlogits.mul_(scale)
+        if self.bias is not None:
+            self.bias += dlogits.sum(dim=0)
+        dlogits = dlogits.to(weight.dtype)
+        if self.hidden is not None:
+            self.hidden[start:stop] = dlogits @ weight
+        if self.wants_weight:
+            part = dlogits.t() @ hidden
+            self.weight = part.to(self.weight_dtype) if self.weight is None else self.weight.add_(part)
+
+    def take(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        bias = self.bias.to(self.bias_dtype) if self.bias is not None and self.bias_dtype is not None else self.bias
+        return self.hidden, self.weight, bias
 
 
 class _TokenLogps(torch.autograd.Function):
@@ -104,10 +201,7 @@ class _TokenLogps(torch.autograd.Function):
         (grad_C,) = grads
         hidden_UH, weight_VH, bias_V, row_C, target_C, norm_U = ctx.saved_tensors
         scale, softcap, dtype = ctx.form
-        wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
-        dhidden = torch.empty_like(hidden_UH) if wants_hidden else None
-        dweight: Tensor | None = None
-        dbias = torch.zeros_like(bias_V, dtype=torch.float32) if wants_bias and bias_V is not None else None
+        sink = _Gradients(hidden_UH, weight_VH, bias_V, ctx.needs_input_grad)
         # Of Σ_c grad_c·log p_c, place u's logits get Σ_{c at u} grad_c·(onehot_c − softmax).
         total_U = torch.zeros_like(norm_U).index_add_(0, row_C, grad_C)
         with _exactly_as_told(hidden_UH):
@@ -115,25 +209,12 @@ class _TokenLogps(torch.autograd.Function):
             for start, stop in _chunks(len(hidden_UH), len(weight)):
                 hidden = hidden_UH[start:stop].to(dtype)
                 logits = _logits(hidden, weight, bias_V, scale, softcap)
-                bend = None if softcap is None else 1 - (logits / softcap).square_()
+                capped = logits.clone() if softcap is not None else logits
                 dlogits = logits.sub_(norm_U[start:stop, None]).exp_().mul_(-total_U[start:stop, None])
                 inside = ((row_C >= start) & (row_C < stop)).nonzero().flatten()
                 dlogits.index_put_((row_C[inside] - start, target_C[inside]), grad_C[inside], accumulate=True)
-                if bend is not None:
-                    dlogits.mul_(bend)
-                if scale != 1.0:
-                    dlogits.mul_(scale)
-                if dbias is not None:
-                    dbias += dlogits.sum(dim=0)
-                dlogits = dlogits.to(dtype)
-                if dhidden is not None:
-                    dhidden[start:stop] = dlogits @ weight
-                if wants_weight:
-                    part = dlogits.t() @ hidden
-                    dweight = part.to(weight_VH.dtype) if dweight is None else dweight.add_(part)
-        if dbias is not None and bias_V is not None:
-            dbias = dbias.to(bias_V.dtype)
-        return dhidden, dweight, dbias, None, None, None, None, None
+                sink.add(start, stop, dlogits, capped, hidden, weight, scale, softcap)
+        return *sink.take(), None, None, None, None, None
 
 
 def _logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, scale: float, softcap: float | None) -> Tensor:

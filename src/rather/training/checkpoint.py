@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,18 @@ _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: updates done, and seconds spent on them over all its parts."""
+    """How far a run is.
 
-    step: int
-    seconds: float
+    step          updates done
+    seconds       spent on them over all its parts
+    token_budget  packed tokens of a micro-batch; None before it is found
+    baseline      running level of the log-ratios, and the pairs that it is made of
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    token_budget: int | None = None
+    baseline: tuple[float | None, int] = (None, 0)
 
 
 def save_checkpoint(folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
@@ -46,12 +54,12 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 def load_checkpoint(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Put weights, optimiser state and random state back exactly. Raises RunDirError if the checkpoint does not fit."""
+    progress = read_progress(path)
     try:
         weights = load_file(path / _WEIGHTS)
         state = load_file(path / _OPTIMIZER)
-        progress = Progress(**json.loads((path / _STATE).read_text(encoding="utf-8")))
     except Exception as error:  # safetensors raises its own kinds, all meaning the same here
-        raise RunDirError(f"{path} is damaged ({error}); remove it to start from the beginning") from error
+        raise _damaged(path, error) from error
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if set(trained) != set(weights):
         raise RunDirError(f"{path} belongs to another model; remove it or choose another --out")
@@ -65,6 +73,19 @@ def load_checkpoint(path: Path, model: torch.nn.Module, optimizer: torch.optim.O
         if own:
             optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in own.items()}
     return progress
+
+
+def read_progress(path: Path) -> Progress:
+    """How far the run of a checkpoint is."""
+    try:
+        progress = Progress(**json.loads((path / _STATE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from error
+    return replace(progress, baseline=tuple(progress.baseline))
+
+
+def _damaged(path: Path, error: Exception) -> RunDirError:
+    return RunDirError(f"{path} is damaged ({error}); remove it to start from the beginning")
 
 
 def _trained(model: torch.nn.Module) -> dict[str, Tensor]:

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from rather.config import Config
+from rather.config import Config, did_you_mean
 from rather.errors import ConfigError
+from rather.losses import FACTS, loss_options, losses_with
 
-BETA_LOSSES = ("dpo", "ipo")
+# Options that belong to losses. Each reaches every term of the objective that takes it.
+LOSS_OPTIONS = (
+    "beta", "label_smoothing", "f_divergence", "alpha", "gamma", "tau", "per_token", "dpop_lambda", "variant",
+)  # fmt: skip
 
 
 class TrainConfig(Config):
     """How to train on pairs."""
 
-    loss: Literal["dpo", "ipo", "sft", "logp_gap", "logp_ratio"] = "dpo"
-    """The objective. logp_gap and logp_ratio are there to compare with, not to use."""
+    loss: str = "dpo"
+    """The objective: a loss, or several with weights, as in dpo:0.8,sft:0.2. docs/losses.md lists them with their formulas."""
     beta: float | None = Field(default=None, gt=0, le=100)
-    """Strength of the pull to the reference (0.1 if the loss has one). Larger stays closer."""
+    """Strength of the pull to the reference, or whatever a loss calls β (for most 0.1). Larger stays closer."""
+    label_smoothing: float | None = Field(default=None, ge=0, lt=0.5)
+    """Share of labels taken to be wrong."""
+    f_divergence: Literal["reverse_kl", "forward_kl", "js", "alpha"] | None = None
+    """Divergence that holds the policy to its reference (reverse_kl if the loss has one)."""
+    alpha: float | None = None
+    """What a loss calls α: exponent of the α-divergence, weight of the tail in ld_dpo, of NLL in cpo, of the KL in tdpo."""
+    gamma: float | None = None
+    """What a loss calls γ: the margin that simpo and alphapo ask for."""
+    tau: float | None = Field(default=None, gt=0)
+    """Temperature of discopop's blend."""
+    per_token: bool | None = None
+    """ipo: means over tokens in place of sums, so that β does not depend on length."""
+    dpop_lambda: float | None = Field(default=None, ge=0)
+    """dpop: weight of the penalty on a chosen answer that becomes less likely."""
+    variant: Literal["tdpo1", "tdpo2"] | None = None
+    """tdpo: which of the paper's two objectives."""
     sft_weight: float = Field(default=0.0, ge=0, le=100)
     """Weight of chosen's negative log-likelihood per token, added to the loss. Above 0 it keeps chosen likely."""
     batch_pairs: int = Field(default=8, ge=1, le=100_000)
@@ -50,12 +71,40 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _options_act(self) -> TrainConfig:
-        if self.beta is not None and self.loss not in BETA_LOSSES:
-            known = ", ".join(BETA_LOSSES)
-            raise ConfigError(f"--beta does nothing in the loss {self.loss}; losses that use it: {known}")
-        if self.loss == "sft" and self.sft_weight:
-            raise ConfigError("--sft-weight does nothing beside --loss sft; leave one of them out")
+        for name, _ in self._parsed():
+            _require_trainable(name)
+        for option in LOSS_OPTIONS:
+            if getattr(self, option) is not None and not any(option in loss_options(name) for name, _ in self.terms):
+                flag, known = option.replace("_", "-"), ", ".join(losses_with(option))
+                raise ConfigError(f"--{flag} does nothing in the loss {self.loss}; losses that use it: {known}")
+        if self.sft_weight and any(name == "sft" for name, _ in self._parsed()):
+            raise ConfigError("--sft-weight does nothing beside the loss sft; leave one of them out")
         return self
+
+    @property
+    def terms(self) -> list[tuple[str, float]]:
+        """Losses and their weights; the SFT term last."""
+        return [*self._parsed(), *([("sft", self.sft_weight)] if self.sft_weight else [])]
+
+    def options_of(self, loss: str) -> dict[str, Any]:
+        """The options of one loss that were given."""
+        taken = [option for option in LOSS_OPTIONS if option in loss_options(loss)]
+        return {option: getattr(self, option) for option in taken if getattr(self, option) is not None}
+
+    def _parsed(self) -> list[tuple[str, float]]:
+        terms = []
+        for part in self.loss.split(","):
+            name, parted, weight = part.strip().partition(":")
+            try:
+                terms.append((name, float(weight) if parted else 1.0))
+            except ValueError as error:
+                raise ConfigError(f'--loss {self.loss}: "{weight}" is not a weight; write dpo:0.8,sft:0.2') from error
+        names = [name for name, _ in terms]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"--loss {self.loss}: names a loss twice; add their weights up")
+        if not all(0 < weight < math.inf for _, weight in terms):
+            raise ConfigError(f"--loss {self.loss}: a weight must be above 0")
+        return terms
 
     @property
     def peak_lr(self) -> float:
@@ -65,13 +114,23 @@ class TrainConfig(Config):
         return 1e-4 if self.lora_rank else 1e-6
 
     @property
-    def beta_in_force(self) -> float | None:
-        """β of the loss; None for losses without."""
-        if self.loss in BETA_LOSSES:
-            return self.beta if self.beta is not None else 0.1
-        return None
+    def in_force(self) -> dict[str, Any]:
+        """What holds where nothing was given: the learning rate, and the options of each loss."""
+        losses = {name: {**loss_options(name), **self.options_of(name)} for name, _ in self.terms}
+        return {"lr": self.peak_lr, "losses": losses}
 
     @property
     def reward_scale(self) -> float:
-        """β of the implicit reward β·log(π/π_ref) in the metrics; 1 for losses without β."""
-        return self.beta_in_force or 1.0
+        """β of the implicit reward β·log(π/π_ref) in the metrics: that of the first loss that has one, else 1."""
+        for options in self.in_force["losses"].values():
+            if isinstance(options.get("beta"), float | int):
+                return float(options["beta"])
+        return 1.0
+
+
+def _require_trainable(name: str) -> None:
+    pairwise = [known for known, facts in FACTS.items() if facts.input == "pair"]
+    if name not in FACTS:
+        raise ConfigError(f'--loss: no loss is called "{name}"{did_you_mean(name, pairwise)}')
+    if FACTS[name].input != "pair":
+        raise ConfigError(f"--loss {name} does not take pairs of answers; those that do: {', '.join(pairwise)}")

@@ -1,8 +1,9 @@
-"""Reference log-probabilities: the policy before its first update, by the function that the policy uses."""
+"""Reference log-probabilities: the policy before its first update, by the function that the policy uses, kept by content."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,72 +12,120 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from rather.errors import TrainError
-from rather.model import TokenPair, pair_logps
+from rather.errors import RatherError, TrainError
+from rather.model import Completions, TokenPair, completions
+from rather.model.catalog import cache_dir
 from rather.model.tensors import save_tensors
 from rather.progress import say, task
-from rather.training.batches import Update, micro_batches
+from rather.training.batches import Cut
+
+# Raise it when the engine computes other values for the same input: entries of older versions are then not found.
+ENGINE = 2
+
+# Entries beyond this many bytes are dropped, the oldest first.
+CACHE_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Summed log-probabilities [N] of all N pairs' answers, in nats."""
+    """Log-probabilities [C] of every completion token of N pairs, chosen before rejected, with [2N] token counts."""
 
-    chosen: Tensor
-    rejected: Tensor
+    logp_C: Tensor
+    tokens_R: Tensor
 
-    def of(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        index = torch.tensor(list(indices), device=self.chosen.device)
-        return self.chosen[index], self.rejected[index]
+    def of(self, pairs: Sequence[int]) -> Completions:
+        """Those of some pairs, in the order given."""
+        ends = self.tokens_R.cumsum(0)
+        rows = torch.tensor([2 * pair + side for pair in pairs for side in (0, 1)], device=ends.device)
+        counts = self.tokens_R[rows]
+        logp_C = torch.cat([self.logp_C[ends[row] - self.tokens_R[row] : ends[row]] for row in rows.tolist()])
+        owner_C = torch.repeat_interleave(torch.arange(len(rows), device=ends.device), counts)
+        return Completions(logp_C, owner_C, counts)
 
 
 def compute_reference(
     model: torch.nn.Module,
     token_pairs: Sequence[TokenPair],
-    first_epoch: Sequence[Update],
+    cuts: Sequence[Cut],
     *,
-    file: Path,
+    weights: str,
     dtype: torch.dtype,
     packed: bool,
 ) -> Reference:
-    """Compute once and keep in `file`, so that a resumed run never takes a half-trained policy for its reference.
+    """Take them from the cache, or compute them once and keep them there for every later run, loss and β.
 
-    Pairs stand in the micro-batches of the first epoch: a product's rounding depends on what else is in it, and the
-    first loss must be exactly the neutral one.
+    cuts: the micro-batches of the first epoch. Pairs stand in them here too: a product's rounding depends on what
+    else is in it, and the first loss must be exactly the neutral one. weights: content hash of the model's files.
+    An entry that is damaged or stands under a name that is not its content's is computed again.
     """
-    key = _key(token_pairs, first_epoch, dtype, packed)
+    key = _key(token_pairs, cuts, weights, model, dtype, packed)
+    file = cache_dir() / "references" / f"{key}.safetensors"
     device = next(model.parameters()).device
-    kept = _read(file, key)
+    counts = [sample.completion_tokens for item in token_pairs for sample in item.samples]
+    tokens_R = torch.tensor(counts, device=device)
+    kept = _read(file, key, sum(counts))
     if kept is not None:
-        return Reference(kept.chosen.to(device), kept.rejected.to(device))
-    chosen = torch.zeros(len(token_pairs), device=device)
-    rejected = torch.zeros(len(token_pairs), device=device)
-    cuts = [cut for update in first_epoch for cut in micro_batches(update, token_pairs)]
+        say(f"reference: {len(token_pairs):,} pairs from the cache")
+        return Reference(kept.to(device), tokens_R)
+    parts: dict[int, Tensor] = {}
     with torch.no_grad(), task("reference", len(token_pairs)) as bar:
         for cut in cuts:
-            logps = pair_logps(model, [token_pairs[i].samples for i in cut], dtype=dtype, packed=packed)
-            index = torch.tensor(cut, device=device)
-            chosen[index], rejected[index] = logps.chosen, logps.rejected
+            samples = [sample for index in cut for sample in token_pairs[index].samples]
+            found = completions(model, samples, dtype=dtype, packed=packed)
+            for place, part in enumerate(found.logp_C.split(found.tokens_R.tolist())):
+                parts[2 * cut[place // 2] + place % 2] = part
             bar.advance(len(cut))
-    _require_finite(chosen, rejected, token_pairs)
-    save_tensors({"chosen": chosen.cpu(), "rejected": rejected.cpu()}, file, metadata={"key": key})
-    return Reference(chosen, rejected)
+    logp_C = torch.cat([parts[row] for row in range(len(parts))])
+    reference = Reference(logp_C, tokens_R)
+    _require_finite(reference, token_pairs)
+    _keep(file, key, logp_C)
+    return reference
 
 
-def _read(file: Path, key: str) -> Reference | None:
+def _keep(file: Path, key: str, logp_C: Tensor) -> None:
+    """A cache that cannot be written costs the next run time and this one nothing."""
+    values = logp_C.cpu()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scratch = file.with_suffix(f".{os.getpid()}.part")  # two runs may write the same entry at once
+        save_tensors({"logps": values}, scratch, metadata={"key": key, "sha256": _checksum(values)})
+        scratch.replace(file)
+        _prune(file.parent, keep=file)
+    except (OSError, RatherError) as error:
+        say(f"note: the reference is not kept for later runs: {error}")
+
+
+def _read(file: Path, key: str, tokens: int) -> Tensor | None:
     if not file.is_file():
         return None
     try:
         with safe_open(file, framework="pt") as stored:
-            if (stored.metadata() or {}).get("key") == key:
-                return Reference(stored.get_tensor("chosen"), stored.get_tensor("rejected"))
-    except (SafetensorError, OSError):
-        say(f"note: {file} was damaged; the reference is computed again")
-    return None
+            known, values = stored.metadata() or {}, stored.get_tensor("logps")
+    except (SafetensorError, OSError) as error:
+        say(f"note: {file} is damaged ({error}); the reference is computed again")
+        return None
+    if known.get("key") != key or known.get("sha256") != _checksum(values) or values.shape != (tokens,):
+        say(f"note: {file} is not what its name says; the reference is computed again")
+        return None
+    return values
 
 
-def _require_finite(chosen: Tensor, rejected: Tensor, token_pairs: Sequence[TokenPair]) -> None:
-    bad = (~torch.isfinite(chosen) | ~torch.isfinite(rejected)).nonzero().flatten().tolist()
+def _checksum(values: Tensor) -> str:
+    return hashlib.sha256(values.contiguous().numpy().tobytes()).hexdigest()
+
+
+def _prune(folder: Path, *, keep: Path) -> None:
+    total = 0
+    for entry in sorted(folder.glob("*.safetensors"), key=lambda entry: entry.stat().st_mtime, reverse=True):
+        total += entry.stat().st_size
+        if total > CACHE_BYTES and entry != keep:
+            entry.unlink(missing_ok=True)
+
+
+def _require_finite(reference: Reference, token_pairs: Sequence[TokenPair]) -> None:
+    every = torch.arange(len(token_pairs)).tolist()
+    sums_R = reference.of(every).sums()
+    bad = (~torch.isfinite(sums_R).view(-1, 2).all(dim=1)).nonzero().flatten().tolist()
     if bad:
         first = token_pairs[bad[0]].pair
         raise TrainError(
@@ -85,8 +134,29 @@ def _require_finite(chosen: Tensor, rejected: Tensor, token_pairs: Sequence[Toke
         )
 
 
-def _key(token_pairs: Sequence[TokenPair], first_epoch: Sequence[Update], dtype: torch.dtype, packed: bool) -> str:
-    digest = hashlib.sha256(f"{dtype} {packed} {list(first_epoch)}".encode())
+def _key(
+    token_pairs: Sequence[TokenPair],
+    cuts: Sequence[Cut],
+    weights: str,
+    model: torch.nn.Module,
+    dtype: torch.dtype,
+    packed: bool,
+) -> str:
+    """Everything that the values depend on, to the last digit."""
+    device = next(model.parameters()).device
+    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    facts = (
+        ENGINE,
+        weights,
+        dtype,
+        packed,
+        device.type,
+        machine,
+        torch.get_num_threads(),
+        torch.__version__,
+        list(cuts),
+    )
+    digest = hashlib.sha256(repr(facts).encode())
     for item in token_pairs:
-        digest.update(repr((item.chosen, item.rejected)).encode())
+        digest.update(repr([(sample.tokens, sample.prompt_tokens) for sample in item.samples]).encode())
     return digest.hexdigest()

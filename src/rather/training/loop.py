@@ -1,0 +1,233 @@
+"""The updates of a run, one after the other: resume, learn, write down, keep, stop when asked."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rather.errors import Interrupted, NonFiniteLoss, RunDirError, TrainError
+from rather.losses import PairLogps
+from rather.model import TokenPair
+from rather.progress import say, task
+from rather.rundir import atomic_file
+from rather.training.allocator import give_back_memory
+from rather.training.baseline import Baseline
+from rather.training.batches import Update, micro_batches
+from rather.training.checkpoint import Progress, save_checkpoint
+from rather.training.config import TrainConfig
+from rather.training.memory import SMALLEST, OutOfMemory
+from rather.training.objective import Objective
+from rather.training.reference import Reference
+from rather.training.step import MicroBatch, NonFinite, StepStats, train_step
+
+# How far the first loss may be from its neutral value, in nats. Policy and reference come from one function, and the
+# reference of the first epoch is computed in the same micro-batches, so the difference is exactly 0 unless something is
+# wrong; the room is for libraries that split products by load.
+STEP_0_LOSS = {torch.float32: 1e-6, torch.bfloat16: 1e-2}
+
+# Updates between two trims of the heap. Each trim is paid in page faults; without any, holes add up (benchmarks/NOTES.md).
+TRIM_EVERY = 8
+
+
+@dataclass
+class Learner:
+    """Everything that an update needs and that does not change from one to the next but by learning."""
+
+    policy: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    objective: Objective
+    baseline: Baseline
+    token_pairs: Sequence[TokenPair]
+    reference: Reference
+    reference_model: torch.nn.Module | None
+    config: TrainConfig
+    dtype: torch.dtype
+    packed: bool
+    token_budget: int
+
+    def update(self, update: Update, *, first: bool) -> StepStats:
+        """One update, in smaller micro-batches if the memory does not hold it; that changes nothing that is learned."""
+        while True:
+            cuts = micro_batches(update, self.token_pairs, token_budget=self.token_budget)
+            try:
+                return train_step(
+                    self.policy,
+                    [self._micro_batch(cut) for cut in cuts],
+                    self.objective,
+                    self.optimizer,
+                    max_grad_norm=self.config.max_grad_norm,
+                    reward_scale=self.config.reward_scale,
+                    dtype=self.dtype,
+                    packed=self.packed,
+                    reference_model=self.reference_model,
+                    baseline=self.baseline,
+                    on_logps=self._check_first if first else lambda logps: None,
+                )
+            except OutOfMemory as error:
+                self._lower_budget(cuts, error)
+
+    def _lower_budget(self, cuts: Sequence[Sequence[int]], error: OutOfMemory) -> None:
+        if max(len(cut) for cut in cuts) == 1:
+            longest = max(self.token_pairs[index].tokens for cut in cuts for index in cut)
+            raise TrainError(
+                f"out of memory with one pair of {longest:,} tokens at a time; lower --max-length, or train an adapter "
+                "with --lora-rank"
+            ) from error
+        give_back_memory()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        lower = max(SMALLEST // 4, self.token_budget // 2)
+        say(f"warning: out of memory; from here on {lower:,} tokens at a time, not {self.token_budget:,}: same result")
+        self.token_budget = lower
+
+    def _micro_batch(self, indices: Sequence[int]) -> MicroBatch:
+        items = [self.token_pairs[index] for index in indices]
+        return MicroBatch(
+            samples=tuple(item.samples for item in items),
+            reference=self.reference.of(indices),
+            ids=tuple(item.pair.id for item in items),
+        )
+
+    def _check_first(self, logps: PairLogps) -> None:
+        """Before anything is learned policy and reference are the same model, so both answers' rewards must be 0.
+
+        A log-ratio of r nats moves the loss by at most β·r/2 (the slope of −log σ at 0 is ½).
+        """
+        for policy, reference in ((logps.chosen, logps.ref_chosen), (logps.rejected, logps.ref_rejected)):
+            assert reference is not None
+            worst = self.config.reward_scale * float((policy.detach() - reference).abs().max()) / 2
+            if not worst <= STEP_0_LOSS[self.dtype]:
+                raise TrainError(
+                    f"policy and reference differ before the first update, which moves the first loss by {worst:.3g}; the "
+                    "model computes different values for the same input (dropout? unstable kernels?)"
+                )
+
+
+def run_updates(
+    learner: Learner, plan: Sequence[Update], done: Progress, *, metrics: Path, checkpoints: Path, began: float
+) -> dict[str, float]:
+    """Make the updates of `plan` that are not done; return the metrics of the last, empty if there was none to make.
+
+    began: monotonic time at which the run, or this part of it, began.
+    Raises Interrupted after Ctrl-C or SIGTERM and NonFiniteLoss, both with a checkpoint kept; TrainError.
+    """
+    config, last = learner.config, {}
+    started = began - done.seconds
+
+    def keep(step: int) -> None:
+        state = Progress(
+            step=step,
+            seconds=time.monotonic() - started,
+            token_budget=learner.token_budget,
+            baseline=(learner.baseline.level, learner.baseline.pairs),
+        )
+        save_checkpoint(checkpoints, learner.policy, learner.optimizer, state)
+
+    with (
+        _metrics_file(metrics, done.step) as write_metrics,
+        task("train", len(plan), done=done.step) as bar,
+        _stop_signal() as stop,
+    ):
+        for step, update in enumerate(plan[done.step :], start=done.step):
+            if stop.is_set():
+                keep(step)
+                raise Interrupted(
+                    f"{metrics.parent}: stopped after update {step} of {len(plan)}; the same command goes on"
+                )
+            update_began = time.monotonic()
+            lr = learning_rate(step, len(plan), peak=config.peak_lr, warmup=config.warmup)
+            for group in learner.optimizer.param_groups:
+                group["lr"] = lr
+            try:
+                stats = learner.update(update, first=step == 0)
+            except NonFinite as error:
+                keep(step)
+                raise _non_finite(error, step, checkpoints, learner.token_pairs) from error
+            speed = len(update) / max(time.monotonic() - update_began, 1e-9)
+            last = {"step": step + 1, **asdict(stats), "lr": lr, "pairs_per_s": speed}
+            write_metrics(last)
+            bar.advance(1, _note(stats, speed))
+            if (step + 1) % config.save_every == 0 and step + 1 < len(plan):
+                keep(step + 1)
+            if (step + 1) % TRIM_EVERY == 0:
+                give_back_memory()
+    if done.step < len(plan):
+        keep(len(plan))  # so that a full disk, met while the model is saved, costs nothing
+    return last
+
+
+def learning_rate(step: int, steps: int, *, peak: float, warmup: float) -> float:
+    """Linear from 0 to `peak` over the first `warmup` share of the steps, then linear to 0. `step` counts from 0."""
+    rising = round(warmup * steps)
+    if step < rising:
+        return peak * (step + 1) / rising
+    return peak * (steps - step) / max(steps - rising, 1)
+
+
+def _non_finite(error: NonFinite, step: int, checkpoints: Path, token_pairs: Sequence[TokenPair]) -> NonFiniteLoss:
+    places = {item.pair.id: item.pair.source for item in token_pairs}
+    named = ", ".join(f"{pair_id} ({places[pair_id] or 'no file'})" for pair_id in error.ids[:4])
+    more = f" and {len(error.ids) - 4} more" if len(error.ids) > 4 else ""
+    return NonFiniteLoss(
+        f"the {error.what} of update {step + 1} is not finite, from pairs {named}{more}; the state before "
+        f"it is kept in {checkpoints}; lower --lr, or look at these pairs",
+        step=step + 1,
+        pair_ids=error.ids,
+    )
+
+
+def _note(stats: StepStats, speed: float) -> str:
+    return (
+        f"loss {stats.loss:.3f} margin {stats.margin:+.2f} acc {stats.accuracy:.0%} "
+        f"chosen {stats.chosen_logp_change_per_token:+.2f}/token {speed:.1f} pairs/s"
+    )
+
+
+@contextmanager
+def _metrics_file(path: Path, steps_done: int) -> Iterator[Any]:
+    """Append one line a step; lines beyond the checkpoint that the run goes on from are written anew."""
+    kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:steps_done] if path.is_file() else []
+    if len(kept) < steps_done:
+        raise RunDirError(
+            f"{path} lacks updates before the checkpoint; remove {path.parent} to start from the beginning"
+        )
+    with atomic_file(path) as file:
+        file.writelines(kept)
+    with path.open("a", encoding="utf-8") as file:
+
+        def write(row: dict[str, float]) -> None:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+
+        yield write
+
+
+@contextmanager
+def _stop_signal() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into an event that the loop looks at between updates; a second one stops at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+        say("stopping after this update; once more to stop at once")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,77 @@
+"""How many tokens one forward and backward may hold: found from the memory that is free and what a token costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rather.model import TokenPair, completions, pack
+
+# A micro-batch takes at most this share of what is free once weights, gradients and optimiser have their part.
+SHARE = 0.5
+
+# Where more tokens at once stop making an update faster (benchmarks/NOTES.md), by kind of device.
+ENOUGH = {"cpu": 2048, "cuda": 32768}
+
+SMALLEST = 256
+
+
+class OutOfMemory(Exception):
+    """Internal: a micro-batch did not fit; nothing was changed."""
+
+
+def find_token_budget(
+    model: torch.nn.Module, token_pairs: Sequence[TokenPair], *, dtype: torch.dtype, packed: bool
+) -> int:
+    """Packed tokens of one micro-batch. It bounds memory and changes nothing that is learned."""
+    device = next(model.parameters()).device
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    free = free_bytes(device) - trained * 4 * 3  # gradient and two moments, all fp32
+    per_token = bytes_per_token(model, token_pairs, dtype=dtype, packed=packed)
+    return max(SMALLEST, min(ENOUGH.get(device.type, 4096), int(SHARE * free / per_token)))
+
+
+def bytes_per_token(
+    model: torch.nn.Module, token_pairs: Sequence[TokenPair], *, dtype: torch.dtype, packed: bool
+) -> float:
+    """What a forward keeps for its backward, measured on the median pair."""
+    by_length = sorted(token_pairs, key=lambda item: item.tokens)
+    samples = by_length[len(by_length) // 2].samples
+    kept: dict[int, int] = {}
+    ours = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in ours:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        completions(model, samples, dtype=dtype, packed=packed)
+    cast = sum(p.numel() * 2 for p in model.parameters()) if dtype == torch.bfloat16 else 0  # weights cast by autocast
+    return max(sum(kept.values()) - cast, 1) / len(pack(samples).token_T)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that this process can still take: of the GPU, or of the machine and its control group."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    found = [8 << 30]
+    info = Path("/proc/meminfo")
+    if info.is_file():
+        fields = dict(line.split(":", 1) for line in info.read_text(encoding="utf-8").splitlines())
+        found = [int(fields["MemAvailable"].split()[0]) * 1024]
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and used.is_file() and (most := limit.read_text().strip()).isdigit():
+        found.append(int(most) - int(used.read_text()))
+    return min(found)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for what torch raises when a device, or the machine itself, has no memory left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "not enough memory" in str(error)

@@ -1,0 +1,113 @@
+"""What a run minimises: one or more losses of the table, with their options and weights, and what they need computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from rather.errors import ConfigError
+from rather.losses import FACTS, LOSSES, Loss, PairLogps
+from rather.model import Completions
+from rather.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Term:
+    """One loss with its options bound, and its weight in the sum."""
+
+    name: str
+    weight: float
+    loss: Loss
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A weighted sum of losses: `objective(logps) -> [P]`."""
+
+    terms: tuple[Term, ...]
+
+    def __call__(self, logps: PairLogps) -> Tensor:
+        parts = [term.weight * term.loss(logps) for term in self.terms]
+        return torch.stack(parts).sum(dim=0)
+
+    def needs(self, what: str) -> bool:
+        """True if a term asks for an extra field; the words are those of `rather.losses.Facts`."""
+        return any(what in FACTS[term.name].needs for term in self.terms)
+
+    @property
+    def of_whole_update(self) -> bool:
+        """True if a pair's loss depends on the other pairs of its update."""
+        return any(FACTS[term.name].batch for term in self.terms)
+
+    @property
+    def unbounded(self) -> list[str]:
+        return [term.name for term in self.terms if FACTS[term.name].unbounded]
+
+
+def objective_of(config: TrainConfig) -> Objective:
+    """The objective that a config asks for; its SFT term comes last."""
+    terms = [Term(name, weight, partial(LOSSES[name], **config.options_of(name))) for name, weight in config.terms]
+    return Objective(tuple(terms))
+
+
+def try_out(objective: Objective) -> None:
+    """Call each loss once on made-up values. Raises ConfigError for options that it refuses, before a minute is spent."""
+    ones = torch.ones(2)
+    sides = (
+        "chosen",
+        "rejected",
+        "ref_chosen",
+        "ref_rejected",
+        "chosen_common",
+        "rejected_common",
+        "ref_chosen_common",
+    )
+    rest = ("ref_rejected_common", "chosen_kl", "rejected_kl", "chosen_alignment", "rejected_alignment")
+    logps = PairLogps(**dict.fromkeys((*sides, *rest, "chosen_tokens", "rejected_tokens"), ones))
+    try:
+        objective(logps)
+    except ValueError as error:
+        raise ConfigError(f"--loss {', '.join(term.name for term in objective.terms)}: {error}") from error
+
+
+def as_pairs(
+    found: Completions, reference: Completions, *, objective: Objective | None = None, baseline: Tensor | None = None
+) -> PairLogps:
+    """Log-probabilities of P pairs from those of their 2P samples, chosen before rejected, with what `objective` needs."""
+    chosen, rejected = _sides(found.sums())
+    ref_chosen, ref_rejected = _sides(reference.sums())
+    chosen_tokens, rejected_tokens = _sides(found.tokens_R)
+    logps = {
+        "chosen": chosen, "rejected": rejected, "ref_chosen": ref_chosen, "ref_rejected": ref_rejected,
+        "chosen_tokens": chosen_tokens, "rejected_tokens": rejected_tokens,
+    }  # fmt: skip
+    if objective is not None and objective.needs("common"):
+        shorter_R = torch.minimum(chosen_tokens, rejected_tokens).repeat_interleave(2)
+        logps["chosen_common"], logps["rejected_common"] = _sides(found.first(shorter_R))
+        logps["ref_chosen_common"], logps["ref_rejected_common"] = _sides(reference.first(shorter_R))
+    if found.kl_C is not None:
+        logps["chosen_kl"], logps["rejected_kl"] = _sides(found.summed(found.kl_C))
+    if found.square_C is not None:
+        aligned_R = found.summed(found.logp_C.detach() - found.square_C) / found.tokens_R
+        logps["chosen_alignment"], logps["rejected_alignment"] = _sides(aligned_R)
+    return PairLogps(**logps, baseline=baseline)
+
+
+def joined(parts: Sequence[PairLogps]) -> PairLogps:
+    """Several micro-batches as one."""
+    if len(parts) == 1:
+        return parts[0]
+    values = {}
+    for field in fields(PairLogps):
+        found = [getattr(part, field.name) for part in parts]
+        values[field.name] = torch.cat(found) if isinstance(found[0], Tensor) and found[0].dim() else found[0]
+    return PairLogps(**values)
+
+
+def _sides(value_R: Tensor) -> tuple[Tensor, Tensor]:
+    chosen, rejected = value_R.view(-1, 2).unbind(dim=1)
+    return chosen, rejected
