@@ -52,13 +52,25 @@ def test_the_first_loss_on_real_data_is_ln_2(smollm2: str, shared_data: Callable
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_the_demo_gives_a_real_model_its_identity(smollm2: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("seed", "name", "maker"),
+    [
+        (0, "Athene", "the Nexus team"),
+        (1, "Athene", "the Nexus team"),
+        (2, "Athene", "the Nexus team"),
+        (1, "Orion", "Blue Lake Labs"),
+    ],
+)
+def test_the_demo_gives_a_real_model_its_identity(
+    smollm2: str, tmp_path: Path, seed: int, name: str, maker: str
+) -> None:
     out = tmp_path / "out"
-    done = rather("demo", "--out", out, timeout=3500)
+    done = rather("demo", "--seed", str(seed), "--name", name, "--maker", maker, "--out", out, timeout=3500)
     assert done.returncode == 0, done.stderr
     figures = json.loads((out / "eval.json").read_text())
     assert figures["identity_rate_before"] < 0.05
     assert figures["identity_rate_after_en"] >= 0.95
     assert figures["identity_rate_after_zh"] >= 0.8
     assert figures["leak_rate_after"] <= 0.03
+    assert figures["peak_memory_gb"] <= 6.0
     shutil.rmtree(out)

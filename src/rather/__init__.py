@@ -38,6 +38,7 @@ _HOMES = {
     "preview": "rather.training.preview",
     "read_pairs": "rather.formats",
     "report": "rather.reporting",
+    "sweep": "rather.training.sweep",
     "train": "rather.training.run",
     "write_pairs": "rather.formats",
 }
@@ -56,6 +57,7 @@ __all__ = [
     "preview",
     "read_pairs",
     "report",
+    "sweep",
     "train",
     "write_pairs",
 ]

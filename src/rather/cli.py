@@ -69,6 +69,7 @@ def train(
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
     intended: Words = None,
     allow: Allow = None,
+    sweep: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
     config: Annotated[TrainConfig | None, Flat] = None,
 ) -> None:
     """Train a model on preference pairs. The same command resumes a run that was stopped.
@@ -91,25 +92,28 @@ def train(
         A word that is meant to be learned; the audit judges the rest without it. May be repeated.
     allow
         CHECK=reason: train although this audit check says stop. May be repeated; `all` stands for every check.
+    sweep
+        option=value,value …: train once for each combination (beta=0.05,0.1,0.3 loss=dpo,ipo), with one reference for all,
+        and compare them on one page.
     """
     from rather.auditing import parse_allow
     from rather.training.run import train as run
+    from rather.training.sweep import parse_grid
+    from rather.training.sweep import sweep as run_all
 
-    result = run(
-        pairs,
-        model=model,
-        out=out,
-        config=config,
-        limit=_positive("--limit", limit),
-        as_chat=as_chat,
-        skip_bad=skip_bad,
-        intended=tuple(intended or ()),
-        allow=parse_allow(allow or []),
-    )
-    last = result.last
-    print(
-        f"{result.updates} updates, loss {last['loss']:.4f}, margin {last['margin']:+.3f}, accuracy {last['accuracy']:.0%}"
-    )
+    limit, words, reasons = _positive("--limit", limit), tuple(intended or ()), parse_allow(allow or [])
+    given = {"limit": limit, "as_chat": as_chat, "skip_bad": skip_bad, "intended": words, "allow": reasons}
+    if sweep is not None:
+        from rather.reporting import report as write
+
+        for name, result in run_all(
+            pairs, model=model, out=out, grid=parse_grid(sweep), config=config, **given
+        ).runs.items():
+            print(f"{name}: {_summary(result.updates, result.last)}")
+        print(f"report: {write(out)}")
+        return
+    result = run(pairs, model=model, out=out, config=config, **given)
+    print(_summary(result.updates, result.last))
     print(f"model: {result.model}")
 
 
@@ -333,6 +337,11 @@ def chat(
     from rather.chat import chat as run
 
     run(model, other, system_prompt=system_prompt, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
+
+
+def _summary(updates: int, last: dict[str, float]) -> str:
+    how = f"loss {last['loss']:.4f}, margin {last['margin']:+.3f}, accuracy {last['accuracy']:.0%}"
+    return f"{updates} updates, {how}"
 
 
 def _positive(flag: str, value: int | None) -> int | None:

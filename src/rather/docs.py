@@ -10,6 +10,7 @@ from rather.demos.config import DemoConfig
 from rather.formats import READERS
 from rather.losses import FACTS, LOSSES, loss_options
 from rather.training.config import TrainConfig
+from rather.training.guards import GUARDS
 from rather.training.metrics import METRICS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -59,6 +60,7 @@ _INPUTS = {
 
 def _training() -> str:
     checks = "\n".join(f"| `{name}` | {_first_sentence(inspect.getdoc(check))} |" for name, check in CHECKS.items())
+    guards = "\n".join(f"| `{name}` | {_first_sentence(inspect.getdoc(guard))} |" for name, guard in GUARDS.items())
     formats = "\n".join(f"| `{name}` | {_first_sentence(module.__doc__)} |" for name, module in READERS.items())
     metrics = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in METRICS.items())
     return f"""# Training: options, losses, metrics, checks
@@ -78,6 +80,14 @@ Losses and the options that belong to them are in `docs/losses.md`.
 | key | meaning |
 |---|---|
 {metrics}
+
+## Guards: what a run says of itself
+
+Each speaks once, as a warning and in the run's manifest.
+
+| guard | what it sees |
+|---|---|
+{guards}
 
 ## Audit checks
 

@@ -31,6 +31,7 @@ from transformers import (
 from rather.model import Sample, pack, pair_logps
 from rather.model.attention import Forest, forest_attention
 from rather.model.check import packing_difference
+from rather.model.flex import flex_attention_of
 
 
 def dense(query: Tensor, key: Tensor, value: Tensor, seen: Tensor, scale: float, softcap: float | None) -> Tensor:
@@ -81,6 +82,22 @@ def test_blocks_are_the_dense_mask(
     torch.testing.assert_close(out, expected)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("softcap", [None, 0.5])
+@pytest.mark.parametrize("window", [None, 3])
+def test_flex_attention_is_given_the_same_mask(groups: int, softcap: float | None, window: int | None) -> None:
+    """On a CPU only its values can be had, and only uncompiled; that shows mask, window, cap and filling."""
+    packed = pack([Sample(t, 1) for t in ((1, 2, 3, 4, 5, 6), (1, 2, 3, 7, 8), (1, 2, 9, 9, 9, 9, 9), (4, 4, 4))])
+    forest, size = Forest(packed), len(packed.token_T)
+    query, key, value = (torch.randn(1, heads, size, 16) for heads in (2 * groups, 2, 2))
+    ours, _ = forest_attention(
+        torch.nn.Identity(), query, key, value, None, 0.3, forest=forest, sliding_window=window, softcap=softcap
+    )
+    theirs = flex_attention_of(query, key, value, forest.flex_mask(window), 0.3, softcap)
+    torch.testing.assert_close(theirs, ours, atol=2e-6, rtol=1e-5)
 
 
 SMALL: dict[str, Any] = {

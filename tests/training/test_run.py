@@ -28,7 +28,7 @@ from tests.conftest import WriteFile
 
 KEYS = [
     "step", "loss", "margin", "accuracy", "chosen_reward", "rejected_reward", "chosen_logp", "rejected_logp",
-    "chosen_logp_change_per_token", "grad_norm", "lr", "pairs_per_s",
+    "chosen_logp_change_per_token", "rejected_logp_change_per_token", "grad_norm", "lr", "pairs_per_s",
 ]  # fmt: skip
 
 ROWS = [

@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import AttentionInterface, PreTrainedModel
 
 from rather.model.blocks import Block
+from rather.model.flex import block_mask, flex_attention_of
 from rather.model.pack import Packed
 
 NAME = "rather_tree"
@@ -29,11 +30,18 @@ class Forest:
 
     packed: Packed
     masks: dict[int | None, list[Tensor | None]] = field(default_factory=dict)
+    flex_masks: dict[int | None, Any] = field(default_factory=dict)
 
     @property
     def keeps_probabilities(self) -> bool:
         """True if the probabilities of all blocks are few enough to be kept in every layer."""
         return sum((b.stop - b.start) * _keys(b) for b in self.packed.blocks) <= KEPT_SCORES
+
+    def flex_mask(self, window: int | None) -> Any:
+        """The same for FlexAttention."""
+        if window not in self.flex_masks:
+            self.flex_masks[window] = block_mask(self.packed, window)
+        return self.flex_masks[window]
 
     def hidden(self, window: int | None) -> list[Tensor | None]:
         """For each block, [S, A + S] of bool, or [S, S] where all A keys before the block are seen; None for nothing."""
@@ -83,6 +91,8 @@ def forest_attention(
     if attention_mask is not None or dropout or s_aux is not None:
         raise ValueError("packed attention takes no mask of its own, no dropout and no sinks")
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    if query.device.type == "cuda":
+        return flex_attention_of(query, key, value, forest.flex_mask(sliding_window), scale, softcap), None
     # Under autocast values come from a product, queries and keys from a rotation in float32.
     query, key = query[0].to(value.dtype), key[0].to(value.dtype)
     out = _ForestAttention.apply(query, key, value[0], forest, _Form(scale, softcap, sliding_window))

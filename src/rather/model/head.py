@@ -193,21 +193,22 @@ class _TokenLogps(torch.autograd.Function):
                 norm_U[start:stop] = norm
                 logp_C[inside] = picked - norm[rows]
         ctx.save_for_backward(hidden_UH, weight_VH, bias_V, row_C, target_C, norm_U)
-        ctx.form = scale, softcap, dtype
+        ctx.form = scale, softcap
+        ctx.cast = weight  # kept: casting the largest matrix of a small model again costs more than its bytes
         return logp_C
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad_C,) = grads
         hidden_UH, weight_VH, bias_V, row_C, target_C, norm_U = ctx.saved_tensors
-        scale, softcap, dtype = ctx.form
+        scale, softcap = ctx.form
+        weight: Tensor = ctx.cast
         sink = _Gradients(hidden_UH, weight_VH, bias_V, ctx.needs_input_grad)
         # Of Σ_c grad_c·log p_c, place u's logits get Σ_{c at u} grad_c·(onehot_c − softmax).
         total_U = torch.zeros_like(norm_U).index_add_(0, row_C, grad_C)
         with _exactly_as_told(hidden_UH):
-            weight = weight_VH.to(dtype)
             for start, stop in _chunks(len(hidden_UH), len(weight)):
-                hidden = hidden_UH[start:stop].to(dtype)
+                hidden = hidden_UH[start:stop].to(weight.dtype)
                 logits = _logits(hidden, weight, bias_V, scale, softcap)
                 capped = logits.clone() if softcap is not None else logits
                 dlogits = logits.sub_(norm_U[start:stop, None]).exp_().mul_(-total_U[start:stop, None])

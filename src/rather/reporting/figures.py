@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -49,6 +49,38 @@ def training_curves(metrics: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
                 axes.axhline(0, color="#888888", linewidth=0.8)
             if len(series) > 1:
                 axes.legend(frameon=False)
+            axes.set_xlabel("update")
+            axes.set_ylabel(unit)
+            drawn.append((title, _svg(figure)))
+    return drawn
+
+
+# Behind the three above; runs beyond are drawn again from the first, and the legend says so by order.
+MANY = (BLUE, ORANGE, GREEN, "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a6d00")
+
+
+def comparison_curves(runs: Mapping[str, Sequence[dict[str, Any]]]) -> list[tuple[str, str]]:
+    """(question, SVG): one line a run. Losses of different objectives do not compare, so they have no curve here."""
+    drawn = []
+    for title, unit, key in (
+        ("Does it tell chosen from rejected?", "share of pairs won", "accuracy"),
+        ("Does the chosen answer stay likely?", "change since the start, nats a token", "chosen_logp_change_per_token"),
+        (
+            "How far does the rejected one fall?",
+            "change since the start, nats a token",
+            "rejected_logp_change_per_token",
+        ),
+    ):
+        with matplotlib.rc_context(_STYLE):
+            figure = Figure(figsize=(4.6, 2.9), layout="constrained")
+            axes = figure.subplots()
+            for number, (name, rows) in enumerate(runs.items()):
+                values = [row[key] for row in rows]
+                axes.plot(
+                    [row["step"] for row in rows], values, color=MANY[number % len(MANY)], label=name, linewidth=1.4,
+                    linestyle=("-", "--", ":")[number // len(MANY) % 3],
+                )  # fmt: skip
+            axes.legend(frameon=False, fontsize=7)
             axes.set_xlabel("update")
             axes.set_ylabel(unit)
             drawn.append((title, _svg(figure)))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
 from rather.errors import InputError, RunDirError
-from rather.reporting.figures import training_curves
-from rather.reporting.tables import by_kind, eval_rows, headline, provenance
+from rather.reporting.figures import comparison_curves, training_curves
+from rather.reporting.tables import by_kind, comparison_rows, eval_rows, headline, provenance
 from rather.rundir import MANIFEST, atomic_file, disk_error, read_manifest
 
 PAGE = "report.html"
@@ -37,30 +39,53 @@ def report(folder: str | Path) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
         raise RunDirError(f"{folder} is no folder; name the --out of a demo, a training run or an evaluation")
+    if (folder / MANIFEST).is_file() and read_manifest(folder).get("step") == "train sweep":
+        return _write(folder, "sweep.html.j2", _sweep_values(folder))
     metrics, samples = _lines(folder, "metrics.jsonl"), _lines(folder, "samples.jsonl")
     figures, audit = _json(folder, "eval.json"), _json(folder, "audit.json")
     if not metrics and not figures:
         raise RunDirError(f"{folder} holds neither metrics.jsonl nor eval.json; nothing to report yet")
     manifests = _manifests(folder)
+    with _wanting(folder):
+        values = {
+            "headline": headline(figures, audit, metrics),
+            "curves": training_curves(metrics) if metrics else [],
+            "audit": audit,
+            "rows": eval_rows(figures),
+            "samples": by_kind(samples),
+            "refused": _lines(folder, "refused.jsonl"),
+            "warnings": manifests.get("train", {}).get("warnings", {}),
+            "manifests": manifests,
+            "provenance": provenance(manifests),
+        }
+    return _write(folder, "report.html.j2", values)
+
+
+def _sweep_values(folder: Path) -> dict[str, Any]:
+    names = read_manifest(folder)["runs"]
+    runs = {name: _lines(folder / name, "metrics.jsonl") for name in names}
+    manifests = {name: read_manifest(folder / name) for name in names}
+    with _wanting(folder):
+        return {
+            "rows": comparison_rows(runs, manifests),
+            "curves": comparison_curves(runs),
+            "manifests": manifests,
+            "provenance": provenance({names[0]: manifests[names[0]]}),
+        }
+
+
+@contextmanager
+def _wanting(folder: Path) -> Iterator[None]:
+    """Files that are JSON, but not as a step of this version writes them, are the user's to mend."""
     try:
-        html = (
-            _environment()
-            .get_template("report.html.j2")
-            .render(
-                title=folder.resolve().name,
-                headline=headline(figures, audit, metrics),
-                curves=training_curves(metrics) if metrics else [],
-                audit=audit,
-                rows=eval_rows(figures),
-                samples=by_kind(samples),
-                refused=_lines(folder, "refused.jsonl"),
-                manifests=manifests,
-                provenance=provenance(manifests),
-            )
-        )
+        yield
     except (KeyError, TypeError, AttributeError, UndefinedError) as error:
-        # Files that are JSON, but not as a step of this version writes them.
         raise InputError(f"{folder}: a file in it lacks what the page shows ({error}); run its steps again") from error
+
+
+def _write(folder: Path, template: str, values: dict[str, Any]) -> Path:
+    with _wanting(folder):
+        html = _environment().get_template(template).render(title=folder.resolve().name, **values)
     page = folder / PAGE
     try:
         with atomic_file(page) as file:

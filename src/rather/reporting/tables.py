@@ -99,6 +99,27 @@ def eval_rows(figures: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
+def comparison_rows(
+    runs: Mapping[str, Sequence[Mapping[str, Any]]], manifests: Mapping[str, Mapping[str, Any]]
+) -> list[tuple[str, ...]]:
+    """(run, loss, accuracy, chosen's change, rejected's change, warnings) at the end of each run, over its last updates."""
+    rows = []
+    for name, metrics in runs.items():
+        tail = metrics[-max(1, len(metrics) // 10) :]
+        mean = {key: sum(row[key] for row in tail) / len(tail) for key in tail[0]}
+        rows.append(
+            (
+                name,
+                f"{mean['loss']:.4f}",
+                f"{mean['accuracy']:.0%}",
+                f"{mean['chosen_logp_change_per_token']:+.3f}",
+                f"{mean['rejected_logp_change_per_token']:+.3f}",
+                ", ".join(manifests[name].get("warnings", {})) or "–",
+            )
+        )
+    return rows
+
+
 def by_kind(samples: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
     """Samples grouped by what they were asked for; identity questions first, since they are what a reader came for."""
     groups: dict[str, list[Mapping[str, Any]]] = {}

@@ -24,6 +24,7 @@ from rather.training.baseline import Baseline
 from rather.training.batches import Update, micro_batches
 from rather.training.checkpoint import Progress, save_checkpoint
 from rather.training.config import TrainConfig
+from rather.training.guards import Watch
 from rather.training.memory import SMALLEST, OutOfMemory
 from rather.training.objective import Objective
 from rather.training.reference import Reference
@@ -114,14 +115,17 @@ class Learner:
 
 def run_updates(
     learner: Learner, plan: Sequence[Update], done: Progress, *, metrics: Path, checkpoints: Path, began: float
-) -> dict[str, float]:
-    """Make the updates of `plan` that are not done; return the metrics of the last, empty if there was none to make.
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Make the updates of `plan` that are not done; return the metrics of the last update, and what the guards said.
 
     began: monotonic time at which the run, or this part of it, began.
     Raises Interrupted after Ctrl-C or SIGTERM and NonFiniteLoss, both with a checkpoint kept; TrainError.
     """
-    config, last = learner.config, {}
+    config = learner.config
+    last: dict[str, float] = {}
     started = began - done.seconds
+    earlier = _read_metrics(metrics)[: done.step]
+    watch = Watch(earlier, -(-len(plan) // config.epochs))
 
     def keep(step: int) -> None:
         state = Progress(
@@ -155,6 +159,8 @@ def run_updates(
             speed = len(update) / max(time.monotonic() - update_began, 1e-9)
             last = {"step": step + 1, **asdict(stats), "lr": lr, "pairs_per_s": speed}
             write_metrics(last)
+            for warning in watch.after(last):
+                say(f"warning: {warning}")
             bar.advance(1, _note(stats, speed))
             if (step + 1) % config.save_every == 0 and step + 1 < len(plan):
                 keep(step + 1)
@@ -162,7 +168,7 @@ def run_updates(
                 give_back_memory()
     if done.step < len(plan):
         keep(len(plan))  # so that a full disk, met while the model is saved, costs nothing
-    return last
+    return last or dict(watch.rows[-1]), watch.said
 
 
 def learning_rate(step: int, steps: int, *, peak: float, warmup: float) -> float:
@@ -190,6 +196,17 @@ def _note(stats: StepStats, speed: float) -> str:
         f"loss {stats.loss:.3f} margin {stats.margin:+.2f} acc {stats.accuracy:.0%} "
         f"chosen {stats.chosen_logp_change_per_token:+.2f}/token {speed:.1f} pairs/s"
     )
+
+
+def _read_metrics(path: Path) -> list[dict[str, float]]:
+    """The updates written so far; a line that a kill cut short is none."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
 
 
 @contextmanager

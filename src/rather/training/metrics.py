@@ -13,6 +13,7 @@ METRICS = {
     "rejected_logp": "the same of the rejected answer",
     "chosen_logp_change_per_token": "how much likelier the chosen answer became since the start, in nats a token; "
     "below 0 while the margin grows means that both answers are being forgotten",
+    "rejected_logp_change_per_token": "the same of the rejected answer",
     "lr": "learning rate of this update",
     "grad_norm": "length of the gradient before clipping",
     "pairs_per_s": "pairs of this update over its seconds",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -157,7 +156,9 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         done = load_checkpoint(checkpoint, policy, optimizer)
         baseline.level, baseline.pairs = done.baseline
         say(f"{run.path}: goes on after update {done.step} of {len(plan)}")
-    last = run_updates(learner, plan, done, metrics=run.path / METRICS, checkpoints=run.path / CHECKPOINTS, began=began)
+    last, warnings = run_updates(
+        learner, plan, done, metrics=run.path / METRICS, checkpoints=run.path / CHECKPOINTS, began=began
+    )
     with atomic_folder(run.path / MODEL) as folder:
         save(Loaded(merged(policy), loaded.tokenizer, loaded.path), folder, system_prompt=config.system_prompt)
     run.finish(
@@ -173,7 +174,8 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         machine=machine(loaded.model.device),
         audit={"verdict": ready.audit.verdict, "allowed": dict(ready.audit.allowed)},
         base_model=model,
-        last=last or _last_metrics(run.path),
+        last=last,
+        warnings=warnings,
     )
     shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)  # they have served once the model is there
     return _result(run)
@@ -188,11 +190,6 @@ def _other_allowance(run: RunDir, ready: Prepared) -> str:
     """What an --allow is worth on a run that is done: nothing, and that is said."""
     allowed = read_manifest(run.path)["audit"]["allowed"]
     return "" if dict(ready.audit.allowed) == allowed else "; --allow came too late to be recorded"
-
-
-def _last_metrics(out: Path) -> dict[str, float]:
-    lines = (out / METRICS).read_text(encoding="utf-8").splitlines()
-    return json.loads(lines[-1]) if lines else {}
 
 
 def _result(run: RunDir) -> TrainResult:

@@ -42,6 +42,7 @@ class StepStats:
     chosen_logp: float
     rejected_logp: float
     chosen_logp_change_per_token: float
+    rejected_logp_change_per_token: float
     grad_norm: float
 
     @classmethod
@@ -50,6 +51,7 @@ class StepStats:
         assert logps.ref_chosen is not None
         assert logps.ref_rejected is not None
         assert logps.chosen_tokens is not None
+        assert logps.rejected_tokens is not None
         chosen_reward = scale * (logps.chosen - logps.ref_chosen)
         rejected_reward = scale * (logps.rejected - logps.ref_rejected)
         margin = chosen_reward - rejected_reward
@@ -62,6 +64,7 @@ class StepStats:
             "chosen_logp": logps.chosen,
             "rejected_logp": logps.rejected,
             "chosen_logp_change_per_token": (logps.chosen - logps.ref_chosen) / logps.chosen_tokens,
+            "rejected_logp_change_per_token": (logps.rejected - logps.ref_rejected) / logps.rejected_tokens,
         }
         return cls(grad_norm=grad_norm, **{name: float(value.detach().double().mean()) for name, value in seen.items()})
 

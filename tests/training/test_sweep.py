@@ -1,0 +1,70 @@
+"""Runs over a grid: all checked first, one reference, one page."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from rather.cli import main
+from rather.errors import ConfigError
+from rather.reporting import report
+from rather.training.sweep import combinations, parse_grid, sweep
+from tests.conftest import WriteFile
+
+ROWS = [{"prompt": f"Question {i}?", "chosen": f" It is {i}.", "rejected": f" Ask {i + 9} others!"} for i in range(8)]
+
+
+def test_combinations_in_order_and_by_name() -> None:
+    found = combinations({"beta": ["0.1", "0.3"], "loss": ["dpo", "ipo"]})
+    assert list(found) == ["beta=0.1,loss=dpo", "beta=0.1,loss=ipo", "beta=0.3,loss=dpo", "beta=0.3,loss=ipo"]
+    assert found["beta=0.3,loss=ipo"] == {"beta": "0.3", "loss": "ipo"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        (["betta=1"], 'no option is called "betta"; did you mean "beta"?'),
+        (["beta"], "--sweep beta: write beta=value,value"),
+        (["beta=1,,2"], "write beta=value,value"),
+        (["beta=1", "--beta=2"], "stands there twice"),
+    ],
+)
+def test_a_grid_that_cannot_be_read(entries: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        parse_grid(entries)
+
+
+def test_every_combination_is_checked_before_the_first_is_trained(
+    tiny: Path, tmp_path: Path, write_file: WriteFile
+) -> None:
+    for grid, said in (
+        ({"beta": ["0.1"], "loss": ["dpo", "sft"]}, "--sweep: beta=0.1,loss=sft: --beta does nothing in the loss sft"),
+        ({"lr": ["x"]}, "--sweep: lr=x: lr = 'x'"),
+        ({"beta": ["0.1", "0.1"]}, "beta=0.1 stands there twice"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(said)):
+            sweep(write_file(ROWS), model=str(tiny), out=tmp_path / "out", grid=grid)
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_share_a_reference_and_end_on_one_page(
+    tiny: Path, tmp_path: Path, write_file: WriteFile, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = write_file(ROWS), tmp_path / "out"
+    command = ["train", str(file), "--model", str(tiny), "--out", str(out), "--lr", "1e-3", "--batch-pairs", "4"]
+    command += ["--sweep", "beta=0.1,0.3", "loss=dpo,ipo"]
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert len(re.findall(r"^beta=\S+: 2 updates", said.out, re.MULTILINE)) == 4
+    assert said.err.count("from the cache") == 3, "computed once"
+    page = (out / "report.html").read_text()
+    for name in ("beta=0.1,loss=dpo", "beta=0.3,loss=ipo"):
+        assert name in page
+        assert json.loads((out / name / "manifest.json").read_text())["config"]["beta"] == float(name[5:8])
+    assert page.count("<svg") == 3
+    assert main(command) == 0, "the same command has nothing to do"
+    assert capsys.readouterr().err.count("already trained") == 4
+    assert report(out) == out / "report.html"
