@@ -304,12 +304,20 @@ def test_a_full_disk_is_named_and_the_same_command_goes_on(
         subprocess.run(["umount", disk], check=True)
 
 
-@pytest.mark.parametrize("loss", ["bco", "beta_dpo", "aot", "tdpo", "wpo", "ld_dpo", "dpo:0.8,sft:0.2"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"loss": loss} for loss in ("bco", "beta_dpo", "aot", "tdpo", "wpo", "ld_dpo", "dpo:0.8,sft:0.2")),
+        {"ref_sync_steps": 2},
+        {"ref_sync_steps": 2, "ref_mixup_alpha": 1.0, "lora_rank": 2},
+    ],
+    ids=str,
+)
 def test_a_run_with_state_of_its_own_resumes_to_the_last_bit(
-    tiny: Path, tmp_path: Path, write_file: WriteFile, loss: str, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, tmp_path: Path, write_file: WriteFile, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped after the third of six updates, with the cache of references gone: the same weights and metrics."""
-    file, config = write_file(ROWS), FAST.changed({"loss": loss, "save_every": 1})
+    file, config = write_file(ROWS), FAST.changed({**options, "save_every": 1})
     train(file, model=str(tiny), out=tmp_path / "whole", config=config)
     real, calls = loop.train_step, 0
 

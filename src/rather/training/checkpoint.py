@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from rather.errors import RunDirError
 from rather.model.tensors import save_tensors
 from rather.rundir import atomic_folder
 
-_WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
+_WEIGHTS, _OPTIMIZER, _REFERENCE = "weights.safetensors", "optimizer.safetensors", "reference.safetensors"
+_STATE = "state.json"
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,24 @@ class Progress:
     baseline: tuple[float | None, int] = (None, 0)
 
 
-def save_checkpoint(folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write a checkpoint and then remove the older ones: at every moment one whole checkpoint is on disk."""
+def save_checkpoint(
+    folder: Path,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    *,
+    reference: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a checkpoint and then remove the older ones: at every moment one whole checkpoint is on disk.
+
+    reference: the weights of a reference that moves.
+    """
     target = folder / f"step-{progress.step:06d}"
     with atomic_folder(target) as scratch:
         save_tensors(_trained(model), scratch / _WEIGHTS)
         save_tensors(_optimizer_tensors(model, optimizer), scratch / _OPTIMIZER)
+        if reference is not None:
+            save_tensors({name: weight.contiguous() for name, weight in reference.items()}, scratch / _REFERENCE)
         (scratch / _STATE).write_text(json.dumps(asdict(progress)), encoding="utf-8")
     for older in folder.glob("step-*"):
         if older != target:
@@ -73,6 +87,14 @@ def load_checkpoint(path: Path, model: torch.nn.Module, optimizer: torch.optim.O
         if own:
             optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in own.items()}
     return progress
+
+
+def read_reference(path: Path) -> dict[str, Tensor]:
+    """The weights of the moving reference that a checkpoint kept."""
+    try:
+        return load_file(path / _REFERENCE)
+    except Exception as error:  # safetensors raises its own kinds, all meaning the same here
+        raise _damaged(path, error) from error
 
 
 def read_progress(path: Path) -> Progress:

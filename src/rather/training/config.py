@@ -42,6 +42,10 @@ class TrainConfig(Config):
     """tdpo: which of the paper's two objectives."""
     sft_weight: float = Field(default=0.0, ge=0, le=100)
     """Weight of chosen's negative log-likelihood per token, added to the loss. Above 0 it keeps chosen likely."""
+    ref_sync_steps: int | None = Field(default=None, ge=1)
+    """TR-DPO: move the reference to the policy every so many updates. Without it the reference stays where training began."""
+    ref_mixup_alpha: float | None = Field(default=None, gt=0, le=1)
+    """TR-DPO: how far the reference moves, 1 all the way (0.6 if not given)."""
     batch_pairs: int = Field(default=8, ge=1, le=100_000)
     """Pairs in one update. Micro-batches are cut from it by length and change nothing but memory."""
     lr: float | None = Field(default=None, gt=0, le=1)
@@ -79,6 +83,14 @@ class TrainConfig(Config):
                 raise ConfigError(f"--{flag} does nothing in the loss {self.loss}; losses that use it: {known}")
         if self.sft_weight and any(name == "sft" for name, _ in self._parsed()):
             raise ConfigError("--sft-weight does nothing beside the loss sft; leave one of them out")
+        if self.ref_mixup_alpha is not None and self.ref_sync_steps is None:
+            raise ConfigError("--ref-mixup-alpha does nothing without --ref-sync-steps")
+        if self.ref_sync_steps is not None:
+            compare = [name for name, _ in self.terms if FACTS[name].reference]
+            if not compare:
+                raise ConfigError(f"--ref-sync-steps does nothing in the loss {self.loss}, which has no reference")
+            if any("kl" in FACTS[name].needs for name in compare):
+                raise ConfigError("--ref-sync-steps cannot move the reference of tdpo; leave one of them out")
         return self
 
     @property

@@ -26,6 +26,7 @@ from rather.training.checkpoint import Progress, save_checkpoint
 from rather.training.config import TrainConfig
 from rather.training.guards import Watch
 from rather.training.memory import SMALLEST, OutOfMemory
+from rather.training.moving import MovingReference
 from rather.training.objective import Objective
 from rather.training.reference import Reference
 from rather.training.step import MicroBatch, NonFinite, StepStats, train_step
@@ -54,6 +55,7 @@ class Learner:
     dtype: torch.dtype
     packed: bool
     token_budget: int
+    moving: MovingReference | None = None
 
     def update(self, update: Update, *, first: bool) -> StepStats:
         """One update, in smaller micro-batches if the memory does not hold it; that changes nothing that is learned."""
@@ -92,9 +94,13 @@ class Learner:
 
     def _micro_batch(self, indices: Sequence[int]) -> MicroBatch:
         items = [self.token_pairs[index] for index in indices]
+        samples = [sample for item in items for sample in item.samples]
+        moved = self.moving
         return MicroBatch(
             samples=tuple(item.samples for item in items),
-            reference=self.reference.of(indices),
+            reference=self.reference.of(indices)
+            if moved is None
+            else moved.of(samples, dtype=self.dtype, packed=self.packed),
             ids=tuple(item.pair.id for item in items),
         )
 
@@ -134,7 +140,8 @@ def run_updates(
             token_budget=learner.token_budget,
             baseline=(learner.baseline.level, learner.baseline.pairs),
         )
-        save_checkpoint(checkpoints, learner.policy, learner.optimizer, state)
+        moved = learner.moving.weights if learner.moving else None
+        save_checkpoint(checkpoints, learner.policy, learner.optimizer, state, reference=moved)
 
     with (
         _metrics_file(metrics, done.step) as write_metrics,
@@ -156,6 +163,8 @@ def run_updates(
             except NonFinite as error:
                 keep(step)
                 raise _non_finite(error, step, checkpoints, learner.token_pairs) from error
+            if learner.moving:
+                learner.moving.after(step + 1)
             speed = len(update) / max(time.monotonic() - update_began, 1e-9)
             last = {"step": step + 1, **asdict(stats), "lr": lr, "pairs_per_s": speed}
             write_metrics(last)

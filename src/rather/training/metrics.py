@@ -11,7 +11,8 @@ METRICS = {
     "rejected_reward": "the same of the rejected answer",
     "chosen_logp": "log-probability of the chosen answer, summed over its tokens, in nats",
     "rejected_logp": "the same of the rejected answer",
-    "chosen_logp_change_per_token": "how much likelier the chosen answer became since the start, in nats a token; "
+    "chosen_logp_change_per_token": "how much likelier the chosen answer became since the start, in nats a token "
+    "(since the reference last moved, where it does); "
     "below 0 while the margin grows means that both answers are being forgotten",
     "rejected_logp_change_per_token": "the same of the rejected answer",
     "lr": "learning rate of this update",

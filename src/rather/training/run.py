@@ -31,10 +31,11 @@ from rather.training.adapter import add_lora, merged
 from rather.training.allocator import give_back_memory, keep_freed_memory
 from rather.training.baseline import Baseline
 from rather.training.batches import all_updates, micro_batches
-from rather.training.checkpoint import Progress, latest_checkpoint, load_checkpoint, read_progress
+from rather.training.checkpoint import Progress, latest_checkpoint, load_checkpoint, read_progress, read_reference
 from rather.training.config import TrainConfig
 from rather.training.loop import Learner, run_updates
 from rather.training.memory import find_token_budget
+from rather.training.moving import MovingReference
 from rather.training.objective import objective_of, try_out
 from rather.training.prepare import Prepared, prepare
 from rather.training.reference import compute_reference
@@ -150,9 +151,12 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         dtype=dtype,
         packed=packed,
         token_budget=budget,
+        moving=_moving_reference(policy, config),
     )
     done = Progress()
     if checkpoint is not None:
+        if learner.moving:
+            learner.moving.restore(read_reference(checkpoint))
         done = load_checkpoint(checkpoint, policy, optimizer)
         baseline.level, baseline.pairs = done.baseline
         say(f"{run.path}: goes on after update {done.step} of {len(plan)}")
@@ -179,6 +183,13 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
     )
     shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)  # they have served once the model is there
     return _result(run)
+
+
+def _moving_reference(policy: torch.nn.Module, config: TrainConfig) -> MovingReference | None:
+    if config.ref_sync_steps is None:
+        return None
+    mixup = 0.6 if config.ref_mixup_alpha is None else config.ref_mixup_alpha
+    return MovingReference(policy, mixup=mixup, every=config.ref_sync_steps)
 
 
 def _reference_model(policy: torch.nn.Module, config: TrainConfig) -> torch.nn.Module:
