@@ -40,12 +40,19 @@ BATCH, BETA, LR = 8, 0.1, 1e-6
 
 
 def pairs_of(case: str, count: int) -> list[dict[str, Any]]:
-    """TRL's explicit form; text for HH, conversations elsewhere."""
+    """Conversations in TRL's explicit form."""
     if case == "hh":
         from rather.formats import read_pairs
 
         found = read_pairs(DATA / "hh_helpful_test.jsonl.gz", limit=count).pairs
-        return [{"prompt": p.prompt, "chosen": p.chosen, "rejected": p.rejected} for p in found]
+        return [
+            {
+                "prompt": [{"role": m.role, "content": m.content} for m in p.prompt],
+                "chosen": [{"role": "assistant", "content": p.chosen}],
+                "rejected": [{"role": "assistant", "content": p.rejected}],
+            }
+            for p in found
+        ]
     if case == "zh":
         rows = json.loads((DATA / "dpo_zh_demo.json").read_text(encoding="utf-8"))
         return [
@@ -102,7 +109,7 @@ def _chat(question: str, chosen: str, rejected: str) -> dict[str, Any]:
 
 
 def run_rather(case: str, dtype: str, model: str, work: Path, epochs: int, limit: int) -> dict[str, Any]:
-    import rather.training.run as loop
+    import rather.training.loop as loop
     from rather.training.run import train
 
     _, _, max_length = CASES[case]
@@ -189,7 +196,7 @@ def run_trl(case: str, dtype: str, model: str, work: Path, epochs: int, limit: i
             beta=BETA, max_length=max_length, bf16=dtype == "bf16", gradient_checkpointing=setting == "checkpointing",
             precompute_ref_log_probs=setting != "live", logging_steps=1, save_strategy="no", report_to=[],
             optim="adamw_torch_fused", weight_decay=0.0, max_grad_norm=1.0, warmup_steps=0, lr_scheduler_type="linear",
-            disable_tqdm=True, dataloader_pin_memory=False, seed=0,
+            disable_tqdm=True, dataloader_pin_memory=False, seed=0, use_cpu=not torch.cuda.is_available(),
         ),
         train_dataset=Dataset.from_list(pairs_of(case, limit)),
         processing_class=AutoTokenizer.from_pretrained(folder),
