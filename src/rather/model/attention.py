@@ -115,7 +115,7 @@ class _ForestAttention(torch.autograd.Function):
         with torch.autocast(query.device.type, enabled=False):
             for block, mask in zip(forest.packed.blocks, forest.hidden(form.window), strict=True):
                 asked, keys, values = _rows(query, key, block), _ranges(key, block), _ranges(value, block)
-                probabilities = _probabilities(asked, keys, mask, form)[0].to(value.dtype)
+                probabilities, _ = _probabilities(asked, keys, mask, form)
                 found = torch.bmm(probabilities, values)
                 out[block.start : block.stop] = found.view(heads, -1, value.shape[-1]).transpose(0, 1)
                 if keep:
@@ -144,7 +144,6 @@ class _ForestAttention(torch.autograd.Function):
                     probabilities = kept[number]
                 else:
                     probabilities, bend = _probabilities(asked, keys, hidden[number], form)
-                    probabilities = probabilities.to(value.dtype)
                 doutput = _rows(dout, key, block)
                 _add(dvalue, block, torch.bmm(probabilities.transpose(1, 2), doutput))
                 dprobabilities = torch.bmm(doutput, values.transpose(1, 2))
@@ -158,14 +157,16 @@ class _ForestAttention(torch.autograd.Function):
 
 
 def _probabilities(asked: Tensor, keys: Tensor, mask: Tensor | None, form: _Form) -> tuple[Tensor, Tensor | None]:
-    """[K, groups·S, A + S] in float32 (or wider), and with softcapping the slope of the cap at each score."""
-    scores = torch.bmm(asked, keys.transpose(1, 2))
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32)).mul_(form.scale)
+    """[K, groups·S, A + S] in the dtype of the products, and with softcapping the slope of the cap at each score.
+
+    torch's softmax computes in float32 whatever it is given, so scores that are bf16 already lose nothing by staying so.
+    """
+    scores = torch.bmm(asked * form.scale, keys.transpose(1, 2))
     bend = None
     if form.softcap is not None:
-        scores = scores.div_(form.softcap).tanh_()
-        bend = (1 - scores.square()).to(asked.dtype)
-        scores = scores.mul_(form.softcap)
+        capped = scores.to(torch.promote_types(scores.dtype, torch.float32)).div_(form.softcap).tanh_()
+        bend = (1 - capped.square()).to(asked.dtype)
+        scores = capped.mul_(form.softcap).to(asked.dtype)
     if mask is not None:
         size, seen = mask.shape
         grouped = scores.view(len(scores), -1, size, scores.shape[-1])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -31,6 +33,35 @@ def give_back_memory() -> None:
     malloc_trim = _libc_function("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(0)
+
+
+class Heap:
+    """Trims the heap when its holes have grown by SLACK, and not before: every trim is paid in page faults.
+
+    Micro-batches differ in size, so freed blocks do not always fit what comes next, and what the process holds creeps up.
+    """
+
+    SLACK = 384 << 20
+
+    def __init__(self) -> None:
+        self._usual: int | None = None
+
+    def after_update(self) -> None:
+        """Look, and trim if the process holds SLACK more than after the first update behind the last trim."""
+        held = resident_bytes()
+        if held is None:
+            return
+        if self._usual is None:
+            self._usual = held
+        elif held > self._usual + self.SLACK:
+            give_back_memory()
+            self._usual = None
+
+
+def resident_bytes() -> int | None:
+    """What this process holds of the machine's memory; None where the system does not say."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.is_file() else None
 
 
 def _libc_function(name: str) -> Any:

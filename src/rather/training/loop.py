@@ -19,7 +19,7 @@ from rather.losses import PairLogps
 from rather.model import TokenPair
 from rather.progress import say, task
 from rather.rundir import atomic_file
-from rather.training.allocator import give_back_memory
+from rather.training.allocator import Heap, give_back_memory
 from rather.training.baseline import Baseline
 from rather.training.batches import Update, micro_batches
 from rather.training.checkpoint import Progress, save_checkpoint
@@ -35,9 +35,6 @@ from rather.training.step import MicroBatch, NonFinite, StepStats, train_step
 # reference of the first epoch is computed in the same micro-batches, so the difference is exactly 0 unless something is
 # wrong; the room is for libraries that split products by load.
 STEP_0_LOSS = {torch.float32: 1e-6, torch.bfloat16: 1e-2}
-
-# Updates between two trims of the heap. Each trim is paid in page faults; without any, holes add up (benchmarks/NOTES.md).
-TRIM_EVERY = 8
 
 
 @dataclass
@@ -130,6 +127,7 @@ def run_updates(
     config = learner.config
     last: dict[str, float] = {}
     started = began - done.seconds
+    heap = Heap()
     earlier = _read_metrics(metrics)[: done.step]
     watch = Watch(earlier, -(-len(plan) // config.epochs))
 
@@ -173,8 +171,7 @@ def run_updates(
             bar.advance(1, _note(stats, speed))
             if (step + 1) % config.save_every == 0 and step + 1 < len(plan):
                 keep(step + 1)
-            if (step + 1) % TRIM_EVERY == 0:
-                give_back_memory()
+            heap.after_update()
     if done.step < len(plan):
         keep(len(plan))  # so that a full disk, met while the model is saved, costs nothing
     return last or dict(watch.rows[-1]), watch.said
