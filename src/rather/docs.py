@@ -52,7 +52,7 @@ of tokens of an answer, its end-of-turn included.
 
 _INPUTS = {
     "pair": "pairs",
-    "sample": "single answers, each good or bad",
+    "sample": "single answers, each good or bad (of a pair both; their mean counts as the pair's loss)",
     "list": "ranked lists",
     "score": "a reward model's scores",
 }

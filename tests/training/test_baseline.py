@@ -45,5 +45,5 @@ def test_other_losses_keep_nothing_and_two_levels_cannot_be_kept() -> None:
     level = kept("dpo:0.5,sft:0.5")
     level.seen(update([3.0], [1.0]))
     assert (level.level, level.pairs) == (None, 0)
-    with pytest.raises(ConfigError, match="each keep a running level"):
+    with pytest.raises(ConfigError, match="bco and beta_dpo each compare with a level of their own"):
         kept("bco,beta_dpo")

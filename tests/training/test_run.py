@@ -307,7 +307,7 @@ def test_a_full_disk_is_named_and_the_same_command_goes_on(
 @pytest.mark.parametrize(
     "options",
     [
-        *({"loss": loss} for loss in ("bco", "beta_dpo", "aot", "tdpo", "wpo", "ld_dpo", "dpo:0.8,sft:0.2")),
+        *({"loss": loss} for loss in ("bco", "beta_dpo", "aot", "tdpo", "wpo", "ld_dpo", "kto", "dpo:0.8,sft:0.2")),
         {"ref_sync_steps": 2},
         {"ref_sync_steps": 2, "ref_mixup_alpha": 1.0, "lora_rank": 2},
     ],

@@ -47,7 +47,7 @@ def test_rewards_are_scaled_by_beta_where_there_is_one(values: dict[str, Any], s
     assert TrainConfig(**values).reward_scale == scale
 
 
-PAIRWISE = [name for name, facts in FACTS.items() if facts.input == "pair"]
+PAIRWISE = [name for name, facts in FACTS.items() if facts.input in ("pair", "sample")]
 GIVEN = {"f_divergence": "js", "per_token": True, "variant": "tdpo1", "label_smoothing": 0.1}
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rather.errors import ConfigError
-from rather.losses import PairLogps
+from rather.losses import FACTS, PairLogps
 from rather.training.objective import Objective
 
 # β-DPO's moving average (Wu et al. 2024, arXiv 2407.08639, section 4.3).
@@ -19,7 +19,8 @@ MOMENTUM = 0.9
 class Baseline:
     """The level before an update is made of the updates before it; None before the first.
 
-    kept_for  "bco": mean of ½(r_c + r_r) over all pairs so far; "beta_dpo": moving average of the updates' mean h
+    kept_for  "bco": mean of ½(r_c + r_r) over all pairs so far; "beta_dpo": moving average of the updates' mean h;
+              "kto": what was measured for this very update (mismatch.py)
     """
 
     kept_for: str | None
@@ -29,9 +30,9 @@ class Baseline:
     @classmethod
     def of(cls, objective: Objective) -> Baseline:
         """What `objective` needs kept. Raises ConfigError for a mixture that needs two different levels."""
-        names = [term.name for term in objective.terms if term.name in ("bco", "beta_dpo")]
+        names = [term.name for term in objective.terms if "baseline" in FACTS[term.name].needs]
         if len(names) > 1:
-            raise ConfigError("bco and beta_dpo each keep a running level of their own; choose one of them")
+            raise ConfigError(f"{' and '.join(names)} each compare with a level of their own; choose one of them")
         return cls(names[0] if names else None)
 
     def value(self, device: torch.device) -> Tensor | None:

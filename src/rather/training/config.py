@@ -14,6 +14,7 @@ from rather.losses import FACTS, loss_options, losses_with
 # Options that belong to losses. Each reaches every term of the objective that takes it.
 LOSS_OPTIONS = (
     "beta", "label_smoothing", "f_divergence", "alpha", "gamma", "tau", "per_token", "dpop_lambda", "variant",
+    "desirable_weight", "undesirable_weight",
 )  # fmt: skip
 
 
@@ -40,6 +41,10 @@ class TrainConfig(Config):
     """dpop: weight of the penalty on a chosen answer that becomes less likely."""
     variant: Literal["tdpo1", "tdpo2"] | None = None
     """tdpo: which of the paper's two objectives."""
+    desirable_weight: float | None = Field(default=None, gt=0)
+    """kto, apo_zero_unpaired: weight of good answers (1 if not given)."""
+    undesirable_weight: float | None = Field(default=None, gt=0)
+    """kto, apo_zero_unpaired: weight of bad answers (1 if not given)."""
     sft_weight: float = Field(default=0.0, ge=0, le=100)
     """Weight of chosen's negative log-likelihood per token, added to the loss. Above 0 it keeps chosen likely."""
     ref_sync_steps: int | None = Field(default=None, ge=1)
@@ -141,8 +146,8 @@ class TrainConfig(Config):
 
 
 def _require_trainable(name: str) -> None:
-    pairwise = [known for known, facts in FACTS.items() if facts.input == "pair"]
+    pairwise = [known for known, facts in FACTS.items() if facts.input in ("pair", "sample")]
     if name not in FACTS:
         raise ConfigError(f'--loss: no loss is called "{name}"{did_you_mean(name, pairwise)}')
-    if FACTS[name].input != "pair":
+    if name not in pairwise:
         raise ConfigError(f"--loss {name} does not take pairs of answers; those that do: {', '.join(pairwise)}")

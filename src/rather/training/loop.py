@@ -26,6 +26,7 @@ from rather.training.checkpoint import Progress, save_checkpoint
 from rather.training.config import TrainConfig
 from rather.training.guards import Watch
 from rather.training.memory import SMALLEST, OutOfMemory
+from rather.training.mismatch import Mismatch
 from rather.training.moving import MovingReference
 from rather.training.objective import Objective
 from rather.training.reference import Reference
@@ -53,10 +54,15 @@ class Learner:
     packed: bool
     token_budget: int
     moving: MovingReference | None = None
+    mismatch: Mismatch | None = None
 
     def update(self, update: Update, *, first: bool) -> StepStats:
         """One update, in smaller micro-batches if the memory does not hold it; that changes nothing that is learned."""
         while True:
+            if self.mismatch:
+                self.baseline.level = self.mismatch.level(
+                    self.policy, update, token_budget=self.token_budget, dtype=self.dtype, packed=self.packed
+                )
             cuts = micro_batches(update, self.token_pairs, token_budget=self.token_budget)
             try:
                 return train_step(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rather.errors import ConfigError
-from rather.losses import FACTS, LOSSES, Loss, PairLogps
+from rather.losses import FACTS, LOSSES, Loss, PairLogps, SampleLogps
 from rather.model import Completions
 from rather.training.config import TrainConfig
 
@@ -31,7 +31,7 @@ class Objective:
     terms: tuple[Term, ...]
 
     def __call__(self, logps: PairLogps) -> Tensor:
-        parts = [term.weight * term.loss(logps) for term in self.terms]
+        parts = [term.weight * _of_pairs(term, logps) for term in self.terms]
         return torch.stack(parts).sum(dim=0)
 
     def needs(self, what: str) -> bool:
@@ -46,6 +46,22 @@ class Objective:
     @property
     def unbounded(self) -> list[str]:
         return [term.name for term in self.terms if FACTS[term.name].unbounded]
+
+
+def _of_pairs(term: Term, logps: PairLogps) -> Tensor:
+    """[P]: a loss of single answers takes both of a pair, the chosen one as good, and counts as their mean."""
+    if FACTS[term.name].input != "sample":
+        return term.loss(logps)
+    assert logps.ref_chosen is not None
+    assert logps.ref_rejected is not None
+    pairs = len(logps.chosen)
+    answers = SampleLogps(
+        policy=torch.cat([logps.chosen, logps.rejected]),
+        ref=torch.cat([logps.ref_chosen, logps.ref_rejected]),
+        desirable=torch.arange(2 * pairs, device=logps.chosen.device) < pairs,
+        baseline=logps.baseline,
+    )
+    return term.loss(answers).view(2, pairs).mean(dim=0)
 
 
 def objective_of(config: TrainConfig) -> Objective:
@@ -67,7 +83,8 @@ def try_out(objective: Objective) -> None:
         "ref_chosen_common",
     )
     rest = ("ref_rejected_common", "chosen_kl", "rejected_kl", "chosen_alignment", "rejected_alignment")
-    logps = PairLogps(**dict.fromkeys((*sides, *rest, "chosen_tokens", "rejected_tokens"), ones))
+    fields_of_pairs = dict.fromkeys((*sides, *rest, "chosen_tokens", "rejected_tokens"), ones)
+    logps = PairLogps(**fields_of_pairs, baseline=torch.zeros(()))
     try:
         objective(logps)
     except ValueError as error:

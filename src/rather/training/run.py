@@ -14,7 +14,7 @@ import torch
 
 from rather.errors import ConfigError
 from rather.formats import Source, write_refused
-from rather.model import Loaded, Renderer, bf16_is_fast, load, load_tokenizer, machine, model_hash, save
+from rather.model import Loaded, Renderer, TokenPair, bf16_is_fast, load, load_tokenizer, machine, model_hash, save
 from rather.model.check import packing_is_exact
 from rather.progress import say
 from rather.rundir import (
@@ -35,10 +35,11 @@ from rather.training.checkpoint import Progress, latest_checkpoint, load_checkpo
 from rather.training.config import TrainConfig
 from rather.training.loop import Learner, run_updates
 from rather.training.memory import find_token_budget
+from rather.training.mismatch import Mismatch, mismatched
 from rather.training.moving import MovingReference
 from rather.training.objective import objective_of, try_out
 from rather.training.prepare import Prepared, prepare
-from rather.training.reference import compute_reference
+from rather.training.reference import Reference, compute_reference
 
 METRICS, REFUSED, AUDIT, MODEL, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "model", "checkpoints"
 
@@ -131,27 +132,30 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
     budget = read_progress(checkpoint).token_budget if checkpoint else None
     budget = budget or find_token_budget(policy, ready.token_pairs, dtype=dtype, packed=packed)
     first_epoch = plan[: len(plan) // config.epochs]
-    reference = compute_reference(
-        policy,
-        ready.token_pairs,
-        [cut for update in first_epoch for cut in micro_batches(update, ready.token_pairs, token_budget=budget)],
-        weights=run.identity["inputs"]["model"],
-        dtype=dtype,
-        packed=packed,
-    )
+
+    def reference_of(items: Sequence[TokenPair]) -> Reference:
+        cuts = [cut for update in first_epoch for cut in micro_batches(update, items, token_budget=budget)]
+        weights = run.identity["inputs"]["model"]
+        return compute_reference(policy, items, cuts, weights=weights, dtype=dtype, packed=packed)
+
+    mismatch = None
+    if baseline.kept_for == "kto":
+        others = mismatched(ready.token_pairs, max_length=config.max_length)
+        mismatch = Mismatch(others, reference_of(others))
     learner = Learner(
         policy=policy,
         optimizer=optimizer,
         objective=objective,
         baseline=baseline,
         token_pairs=ready.token_pairs,
-        reference=reference,
+        reference=reference_of(ready.token_pairs),
         reference_model=_reference_model(policy, config) if objective.needs("kl") else None,
         config=config,
         dtype=dtype,
         packed=packed,
         token_budget=budget,
         moving=_moving_reference(policy, config),
+        mismatch=mismatch,
     )
     done = Progress()
     if checkpoint is not None:
