@@ -83,7 +83,7 @@ def train(
     out
         Folder for the run: model/, metrics.jsonl, refused.jsonl, audit.json, manifest.json.
     limit
-        Use the first so many usable pairs.
+        Use the first so many pairs that can be read; rows behind them are not looked at.
     as_chat
         Make each plain-text prompt a user turn of the model's chat template.
     skip_bad
@@ -139,7 +139,7 @@ def audit(
     model
         With it, the pairs are also checked as this model's tokenizer and chat template make them.
     limit
-        Use the first so many usable pairs.
+        Use the first so many pairs that can be read; rows behind them are not looked at.
     as_chat
         Make each plain-text prompt a user turn.
     max_length
@@ -191,7 +191,7 @@ def preview(
     model
         Whose tokenizer and chat template are used.
     limit
-        How many pairs to show.
+        How many pairs to show; rows behind them are not looked at.
     max_length
         Tokens of prompt and answer together.
     as_chat

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import torch
 from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from rather.errors import ModelError
 from rather.model.catalog import resolve
@@ -62,14 +65,15 @@ def load(name: str, *, dtype: torch.dtype = torch.float32, device: str | None = 
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         if getattr(config, "is_encoder_decoder", False):
             raise ModelError(f"{name} is an encoder-decoder; a causal language model is needed")
-        model, found = AutoModelForCausalLM.from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
+        with _without_bars():
+            model, found = AutoModelForCausalLM.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unusable(name, error) from error
     if found["missing_keys"]:  # transformers would go on with random numbers in their place
@@ -84,7 +88,7 @@ def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> N
 
     system_prompt: becomes the template's default for conversations without a system turn.
     """
-    with as_os_error(folder):
+    with as_os_error(folder), _without_bars():
         loaded.model.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
     for file in folder.iterdir():
@@ -93,6 +97,18 @@ def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> N
         template = folder / "chat_template.jinja"
         own = loaded.tokenizer.get_chat_template()  # of several named ones the one in use
         template.write_text(with_default_system(own, system_prompt), encoding="utf-8")
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """transformers' own progress bars would tear ours apart; a caller's setting comes back afterwards."""
+    wanted = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if wanted:
+            logging.enable_progress_bar()
 
 
 def with_default_system(template: str, system_prompt: str) -> str:

@@ -70,7 +70,7 @@ def train(
     """Train `model` on `pairs` and write `out/model`, `out/metrics.jsonl`, `out/refused.jsonl` and `out/audit.json`.
 
     The same call on the same folder resumes a run that was stopped, and does nothing once it is done.
-    options: fields of TrainConfig, over those of `config`. limit: use the first so many usable pairs. as_chat: plain-text
+    options: fields of TrainConfig, over those of `config`. limit: use the first so many pairs that can be read. as_chat: plain-text
     prompts become user turns. skip_bad: list bad rows in refused.jsonl instead of stopping. intended: words that are
     meant to be learned. allow: check → reason.
 
