@@ -158,6 +158,7 @@ def test_wrong_command_lines(fails: Callable[..., str], tiny: Path, tmp_path: Pa
         ((*train, "--batch-pairs", "1.5"), "--batch-pairs 1.5: input should be a valid integer"),
         ((*train, "--loss", "nope"), '--loss: no loss is called "nope"; known are dpo, '),
         ((*train, "--beta", "0.1", "--loss", "sft"), "--beta does nothing in the loss sft"),
+        ((*train, "--track", "nope"), "--track nope: input should be 'tensorboard', 'wandb', 'mlflow' or 'trackio'"),
         ((*train, "--limit", "0"), "--limit 0: must be 1 or more"),
         ((*train, "--limit", "x"), 'Invalid value for --limit: unable to convert "x" into int'),
         ((*train, "--allow", "nope=why"), '--allow: no check is called "nope"'),

@@ -413,7 +413,7 @@ def _complaint(error: CycloptsError) -> str:
     if not isinstance(error.__cause__, ValidationError):
         return str(error)
     first = error.__cause__.errors()[0]
-    flag = "-".join(str(part) for part in first["loc"]).replace("_", "-")
+    flag = "-".join(part for part in first["loc"] if isinstance(part, str)).replace("_", "-")  # not a place in a list
     fields = error.argument.children if error.argument else []
     sources = [token.source for field in fields if f"--{flag}" in field.names for token in field.tokens]
     where = f"{sources[0]}: " if sources and sources[0] != "cli" else ""

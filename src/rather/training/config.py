@@ -75,6 +75,8 @@ class TrainConfig(Config):
     """Shuffle the pairs in every epoch. --no-shuffle keeps the order of the file."""
     system_prompt: str | None = None
     """Put before conversations without a system turn, in place of the chat template's own, also in the saved model."""
+    track: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()
+    """Trackers that get the metrics besides metrics.jsonl. May be repeated; each needs its own package."""
     save_every: int = Field(default=50, ge=1)
     """Updates between checkpoints. A killed run resumes from the last one."""
 

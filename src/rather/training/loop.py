@@ -31,6 +31,7 @@ from rather.training.moving import MovingReference
 from rather.training.objective import Objective
 from rather.training.reference import Reference
 from rather.training.step import MicroBatch, NonFinite, StepStats, train_step
+from rather.training.track import Log
 
 # How far the first loss may be from its neutral value, in nats. Policy and reference come from one function, and the
 # reference of the first epoch is computed in the same micro-batches, so the difference is exactly 0 unless something is
@@ -123,11 +124,18 @@ class Learner:
 
 
 def run_updates(
-    learner: Learner, plan: Sequence[Update], done: Progress, *, metrics: Path, checkpoints: Path, began: float
+    learner: Learner,
+    plan: Sequence[Update],
+    done: Progress,
+    *,
+    metrics: Path,
+    checkpoints: Path,
+    began: float,
+    log: Log = lambda row: None,
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Make the updates of `plan` that are not done; return the metrics of the last update, and what the guards said.
 
-    began: monotonic time at which the run, or this part of it, began.
+    began: monotonic time at which the run, or this part of it, began. log: told of every row of metrics besides the file.
     Raises Interrupted after Ctrl-C or SIGTERM and NonFiniteLoss, both with a checkpoint kept; TrainError.
     """
     config = learner.config
@@ -172,6 +180,7 @@ def run_updates(
             speed = len(update) / max(time.monotonic() - update_began, 1e-9)
             last = {"step": step + 1, **asdict(stats), "lr": lr, "pairs_per_s": speed}
             write_metrics(last)
+            log(last)
             for warning in watch.after(last):
                 say(f"warning: {warning}")
             bar.advance(1, _note(stats, speed))

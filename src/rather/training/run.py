@@ -40,6 +40,7 @@ from rather.training.moving import MovingReference
 from rather.training.objective import objective_of, try_out
 from rather.training.prepare import Prepared, prepare
 from rather.training.reference import Reference, compute_reference
+from rather.training.track import require_installed, tracked
 
 METRICS, REFUSED, AUDIT, MODEL, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "model", "checkpoints"
 
@@ -78,13 +79,14 @@ def train(
     """
     config, out = (config or TrainConfig()).changed(options), Path(out)
     require_usable(out)
+    require_installed(config.track)
     tokenizer = load_tokenizer(model)
     renderer = Renderer(tokenizer, max_length=config.max_length, system_prompt=config.system_prompt)
     ready = prepare(pairs, renderer, limit=limit, as_chat=as_chat, skip_bad=skip_bad, intended=intended, allow=allow)
     renderer.require_system_prompt_acts([item.pair.prompt for item in ready.token_pairs])
     inputs = {"pairs": ready.data_hash, "model": model_hash(model)}
-    # How often a run is saved changes nothing that it makes, so it may be resumed with another interval.
-    identity = config.model_dump(exclude={"save_every"})
+    # How often a run is saved, and who is told of it, changes nothing that it makes: it may be resumed with other values.
+    identity = config.model_dump(exclude={"save_every", "track"})
     with open_run(out, step="train", config=identity, inputs=inputs) as run:
         if run.done:
             say(f"{out}: already trained{_other_allowance(run, ready)}")
@@ -164,9 +166,10 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         done = load_checkpoint(checkpoint, policy, optimizer)
         baseline.level, baseline.pairs = done.baseline
         say(f"{run.path}: goes on after update {done.step} of {len(plan)}")
-    last, warnings = run_updates(
-        learner, plan, done, metrics=run.path / METRICS, checkpoints=run.path / CHECKPOINTS, began=began
-    )
+    with tracked(config.track, run.path, {**config.model_dump(), **run.identity["inputs"]}) as log:
+        last, warnings = run_updates(
+            learner, plan, done, metrics=run.path / METRICS, checkpoints=run.path / CHECKPOINTS, began=began, log=log
+        )
     with atomic_folder(run.path / MODEL) as folder:
         save(Loaded(merged(policy), loaded.tokenizer, loaded.path), folder, system_prompt=config.system_prompt)
     run.finish(

@@ -42,7 +42,10 @@ def sweep(
     base, out = config or TrainConfig(), Path(out)
     require_usable(out)
     configs = {name: _combined(base, name, values) for name, values in combinations(grid).items()}
-    identity = {**base.model_dump(exclude={"save_every"}), "grid": {key: list(values) for key, values in grid.items()}}
+    identity = {
+        **base.model_dump(exclude={"save_every", "track"}),
+        "grid": {key: list(values) for key, values in grid.items()},
+    }
     with open_run(out, step="train sweep", config=identity, inputs={"model": model, "pairs": name_of(pairs)}) as run:
         results = {}
         for number, (name, own) in enumerate(configs.items(), start=1):
