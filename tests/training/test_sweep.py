@@ -51,8 +51,13 @@ def test_every_combination_is_checked_before_the_first_is_trained(
 
 
 def test_runs_share_a_reference_and_end_on_one_page(
-    tiny: Path, tmp_path: Path, write_file: WriteFile, capsys: pytest.CaptureFixture[str]
+    tiny: Path,
+    tmp_path: Path,
+    write_file: WriteFile,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("RATHER_CACHE", str(tmp_path / "cache"))
     file, out = write_file(ROWS), tmp_path / "out"
     command = ["train", str(file), "--model", str(tiny), "--out", str(out), "--lr", "1e-3", "--batch-pairs", "4"]
     command += ["--sweep", "beta=0.1,0.3", "loss=dpo,ipo"]
