@@ -240,6 +240,7 @@ def test_config_files(fails: Callable[..., str], tiny: Path, tmp_path: Path, wri
         ("beta = -1\n", "--beta -1: input should be greater than 0"),
         ("sft_weight = -1\n", "--sft-weight -1: input should be greater than or equal to 0"),
         ("beta = \n", "is not TOML"),
+        ("[train]\nbeta = 0.3\n", "[train] is a table; options stand at the top"),
         (b"\xff", "is not UTF-8"),
     ):
         toml = write_file(content, "train.toml")

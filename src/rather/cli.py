@@ -361,7 +361,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         arguments, file = _config_file(arguments)
-        app.config = () if file is None else (Dict(read_toml(file), source=str(file), use_commands_as_keys=False),)
+        app.config = () if file is None else (_options_of(file),)
         status = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()  # here, where a closed pipe is expected, and not at exit
     except CycloptsError as error:
@@ -389,6 +389,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _drop_stdout() -> None:
     """So that Python does not complain once more while it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _options_of(file: Path) -> Dict:
+    """A config file's options. Raises ConfigError for a table, which would be taken for a command and passed over."""
+    values = read_toml(file)
+    table = next((key for key, value in values.items() if isinstance(value, dict)), None)
+    if table is not None:
+        raise ConfigError(f"{file}: [{table}] is a table; options stand at the top, under no heading")
+    return Dict(values, source=str(file), use_commands_as_keys=False)
 
 
 def _config_file(arguments: list[str]) -> tuple[list[str], Path | None]:

@@ -11,6 +11,7 @@ import pytest
 from rather.cli import main
 from rather.errors import ConfigError
 from rather.reporting import report
+from rather.training.config import TrainConfig
 from rather.training.sweep import combinations, parse_grid, sweep
 from tests.conftest import WriteFile
 
@@ -30,6 +31,7 @@ def test_combinations_in_order_and_by_name() -> None:
         (["beta"], "--sweep beta: write beta=value,value"),
         (["beta=1,,2"], "write beta=value,value"),
         (["beta=1", "--beta=2"], "stands there twice"),
+        (["loss=dpo:0.8,sft:0.2"], "a mixture cannot be one of them"),
     ],
 )
 def test_a_grid_that_cannot_be_read(entries: list[str], said: str) -> None:
@@ -48,6 +50,11 @@ def test_every_combination_is_checked_before_the_first_is_trained(
         with pytest.raises(ConfigError, match=re.escape(said)):
             sweep(write_file(ROWS), model=str(tiny), out=tmp_path / "out", grid=grid)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_option_that_the_sweep_would_override_is_refused(tiny: Path, tmp_path: Path, write_file: WriteFile) -> None:
+    with pytest.raises(ConfigError, match="--beta does nothing beside --sweep beta=…; leave it out"):
+        sweep(write_file(ROWS), model=str(tiny), out=tmp_path / "o", grid={"beta": ["1"]}, config=TrainConfig(beta=0.3))
 
 
 def test_runs_share_a_reference_and_end_on_one_page(

@@ -40,6 +40,9 @@ def sweep(
     Raises ConfigError for a combination that cannot be, and what `train` raises.
     """
     base, out = config or TrainConfig(), Path(out)
+    for option in grid:
+        if option in base.model_fields_set:
+            raise ConfigError(f"--{option.replace('_', '-')} does nothing beside --sweep {option}=…; leave it out")
     require_usable(out)
     configs = {name: _combined(base, name, values) for name, values in combinations(grid).items()}
     identity = {
@@ -84,6 +87,8 @@ def parse_grid(entries: Sequence[str]) -> dict[str, list[str]]:
             raise ConfigError(f"--sweep {entry}: write {option}=value,value")
         if key in grid:
             raise ConfigError(f"--sweep: {option} stands there twice; put its values behind one =")
+        if key == "loss" and ":" in values:
+            raise ConfigError(f"--sweep {entry}: a comma parts the values, so a mixture cannot be one of them")
         grid[key] = [value.strip() for value in values.split(",")]
     return grid
 
