@@ -284,6 +284,11 @@ def test_preview_and_chat(run: Run, tiny: Path, write_file: WriteFile, monkeypat
     status, out, err = run("preview", write_file([CHAT]), "--model", tiny)
     assert (status, err) == (0, "")
     assert "H|e|l|l|o|.<|im_end|>" in out
+    for question, said in (("a\0b\n", "a NUL character"), ("a\udcffb\n", "a lone surrogate")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(question))
+        status, _, err = run("chat", tiny)
+        assert (status, err.count("\n")) == (2, 1)
+        assert err.startswith(f"rather: the question contains {said}")
     monkeypatch.setattr("sys.stdin", io.StringIO("Hi\n"))
     status, out, _ = run("chat", tiny, tiny, "--max-new-tokens", "3")
     assert status == 0

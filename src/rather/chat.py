@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from pydantic import ValidationError
 from rich.columns import Columns
 from rich.console import Console
 from rich.panel import Panel
@@ -56,7 +57,10 @@ class _Speaker:
         self.messages: tuple[Message, ...] = ()
 
     def answer(self, question: str, *, temperature: float, max_new_tokens: int, seed: int) -> str:
-        self.messages += (Message(role="user", content=question),)
+        try:
+            self.messages += (Message(role="user", content=question),)
+        except ValidationError as error:  # a NUL, or bytes that were no UTF-8
+            raise InputError(f"the question {_reason(error)}; type or pipe plain text") from error
         answer = sample(
             self.loaded,
             self.renderer,
@@ -67,6 +71,10 @@ class _Speaker:
         )[0].text
         self.messages += (Message(role="assistant", content=answer),)
         return answer
+
+
+def _reason(error: ValidationError) -> str:
+    return error.errors()[0]["msg"].removeprefix("Value error, ")
 
 
 def _ask(console: Console) -> str:

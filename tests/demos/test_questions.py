@@ -90,5 +90,7 @@ def test_a_file_of_questions_that_cannot_be_used(tmp_path: Path, write_file: Wri
         asked(write_file(b"caf\xe9\n", "prompts.txt"), identity=False)
     with pytest.raises(InputError, match=r"blank.txt: holds no question"):
         asked(write_file("\n \n", "blank.txt"), identity=False)
+    with pytest.raises(InputError, match=r"nul.txt: a question contains a NUL character; mend it"):
+        asked(write_file("what \0 is\n", "nul.txt"), identity=False)
     with pytest.raises(InputError, match="cannot be read"):
         asked(tmp_path / "absent.txt", identity=False)

@@ -36,6 +36,15 @@ def test_every_prompt_stands_before_the_next_pairs_answers() -> None:
         mismatched(PAIRS[:1], max_length=1024)
 
 
+def test_a_refused_run_leaves_no_folder(tiny: Path, tmp_path: Path, write_file: WriteFile) -> None:
+    """Or the corrected command would run into it."""
+    file, out = write_file(ROWS[:1]), tmp_path / "out"
+    with pytest.raises(ConfigError, match="needs two pairs at least"):
+        train(file, model=str(tiny), out=out, loss="kto", allow={"all": "a test"})
+    assert not out.exists()
+    assert train(file, model=str(tiny), out=out, loss="dpo", allow={"all": "a test"}).updates == 1
+
+
 def test_the_level_is_the_mean_log_ratio_and_never_below_zero(tiny: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny)
     others = mismatched(PAIRS, max_length=1024)

@@ -8,6 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from rather.errors import ConfigError, InputError
 from rather.records import Message, Question, content_id
 
@@ -66,4 +68,9 @@ def _lines(file: Path, *, kind: str) -> list[Question]:
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:
         raise InputError(f"{file}: holds no question; write one a line")
-    return [Question(prompt=(Message(role="user", content=text),), tags={"kind": kind}) for text in texts]
+    try:
+        return [Question(prompt=(Message(role="user", content=text),), tags={"kind": kind}) for text in texts]
+    except ValidationError as error:
+        raise InputError(
+            f"{file}: a question {error.errors()[0]['msg'].removeprefix('Value error, ')}; mend it"
+        ) from error

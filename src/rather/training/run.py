@@ -117,8 +117,6 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         say("note: this processor has no bf16 products; --dtype fp32 is faster here, and more exact")
     for name in objective.unbounded:
         say(f"warning: {name} has no lower bound: it degenerates by making rejected answers impossible; use dpo")
-    write_refused(run.path / REFUSED, ready.refused)
-    write_json(run.path / AUDIT, ready.audit.as_json())
 
     policy = add_lora(loaded, config.lora_rank, seed=config.seed) if config.lora_rank else loaded.model
     packed = packing_is_exact(policy, [item.samples for item in ready.token_pairs], dtype=dtype)
@@ -166,6 +164,9 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         done = load_checkpoint(checkpoint, policy, optimizer)
         baseline.level, baseline.pairs = done.baseline
         say(f"{run.path}: goes on after update {done.step} of {len(plan)}")
+    # Only now: what refuses a run before its first update leaves no folder that the corrected command would run into.
+    write_refused(run.path / REFUSED, ready.refused)
+    write_json(run.path / AUDIT, ready.audit.as_json())
     with tracked(config.track, run.path, {**config.model_dump(), **run.identity["inputs"]}) as log:
         last, warnings = run_updates(
             learner, plan, done, metrics=run.path / METRICS, checkpoints=run.path / CHECKPOINTS, began=began, log=log
