@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import (
     CohereConfig,
     CohereForCausalLM,
@@ -43,13 +45,23 @@ def whole(hidden: Tensor, form: Head) -> Tensor:
     places=st.integers(1, 9),
     tokens=st.integers(1, 14),
     chunk=st.integers(1, 10),
+    group=st.integers(1, 12),
+    cached=st.integers(1, 4),
     bias=st.booleans(),
     scale=st.sampled_from([1.0, 0.0625, 2.5]),
     softcap=st.sampled_from([None, 0.7, 30.0]),
     seed=st.integers(0, 999),
 )
 def test_fused_is_full(
-    places: int, tokens: int, chunk: int, bias: bool, scale: float, softcap: float | None, seed: int
+    places: int,
+    tokens: int,
+    chunk: int,
+    group: int,
+    cached: int,
+    bias: bool,
+    scale: float,
+    softcap: float | None,
+    seed: int,
 ) -> None:
     """Value and gradients in hidden states, weight and bias, wherever the chunks are cut; rows shared and rows unused."""
     make = torch.Generator().manual_seed(seed)
@@ -65,6 +77,8 @@ def test_fused_is_full(
     expected_grads = torch.autograd.grad(expected @ upstream, leaves)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(head, "CHUNK_BYTES", chunk * 4 * V)
+        patch.setattr(head, "GROUP_BYTES", group * 4 * V)
+        patch.setattr(head, "CACHE_BYTES", cached * 4 * V)
         value = token_logps(hidden, form, row_C, target_C, dtype=torch.float32)
         grads = torch.autograd.grad(value @ upstream, leaves)
         stats = token_stats(hidden, form, dtype=torch.float32)
@@ -105,21 +119,58 @@ def test_by_hand() -> None:
     assert stats.entropy_U.item() == pytest.approx(-(0.25 * math.log(0.25) + 0.75 * math.log(0.75)))
 
 
+class Widest(TorchDispatchMode):
+    """Remembers the most rows that any tensor over the vocabulary had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(tensor, Tensor) and tensor.dim() == 2 and tensor.shape[1] == V:
+                self.rows = max(self.rows, tensor.shape[0])
+        return out
+
+
 def test_logits_of_a_whole_batch_never_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    real = head._logits
+    monkeypatch.setattr(head, "CHUNK_BYTES", 6 * 4 * V)
+    monkeypatch.setattr(head, "GROUP_BYTES", 13 * 4 * V)
+    hidden = torch.randn(40, H, requires_grad=True)
+    weight = torch.randn(V, H, requires_grad=True)
+    rows, targets = torch.arange(40), torch.randint(0, V, (40,))
+    with Widest() as seen:
+        value = token_logps(hidden, Head(weight), rows, targets, dtype=torch.float32)
+    assert seen.rows == 6
+    with seen:
+        value.sum().backward()
+    assert seen.rows == 13
 
-    def watched(hidden: Tensor, *rest: object) -> Tensor:
-        logits = real(hidden, *rest)  # pyright: ignore[reportArgumentType]
-        seen.append(logits.shape[0])
-        return logits
 
-    monkeypatch.setattr(head, "_logits", watched)
-    monkeypatch.setattr(head, "CHUNK_BYTES", 3 * 4 * V)
-    hidden = torch.randn(10, H, requires_grad=True)
-    rows = torch.arange(10)
-    token_logps(hidden, Head(torch.randn(V, H)), rows, rows, dtype=torch.float32).sum().backward()
-    assert seen == [2, 3, 2, 3] * 2
+def test_a_cast_is_made_again_when_the_weight_has_changed() -> None:
+    hidden, weight = torch.randn(6, H), torch.randn(V, H, requires_grad=True)
+    rows = torch.arange(6)
+
+    def rough() -> Tensor:
+        return token_logps(hidden, Head(weight), rows, rows, dtype=torch.bfloat16).detach()
+
+    first = rough()
+    assert torch.equal(first, rough())
+    with torch.no_grad():
+        weight.mul_(2)
+    assert not torch.equal(first, rough())
+    torch.testing.assert_close(rough(), plain(hidden, Head(weight), rows, rows).detach(), atol=0.1, rtol=0.05)
+
+
+def test_gradients_stay_when_the_scratch_memory_is_used_again() -> None:
+    hidden, weight = torch.randn(6, H), torch.randn(V, H, requires_grad=True)
+    rows = torch.arange(6)
+    for dtype in (torch.float32, torch.bfloat16):
+        (first,) = torch.autograd.grad(token_logps(hidden, Head(weight), rows, rows, dtype=dtype).sum(), weight)
+        kept = first.clone()
+        torch.autograd.grad(token_logps(hidden + 1, Head(weight), rows, rows, dtype=dtype).sum(), weight)
+        assert torch.equal(first, kept)
 
 
 def test_half_precision_products_keep_float32_sums_and_the_leaves_dtype() -> None:

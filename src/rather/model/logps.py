@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rather.losses import PairLogps
 from rather.model.attention import Forest, packed_attention
+from rather.model.embedding import shared_embedding
 from rather.model.head import Head, head_of, token_kl, token_logps, token_stats
 from rather.model.pack import Packed, Sample, pack
 
@@ -89,7 +90,9 @@ def completions(
 def _at_places(model: torch.nn.Module, batch: Packed, *, dtype: torch.dtype) -> tuple[Tensor, Head]:
     """[U, H] the last hidden states that predict a completion token, and the head that reads them."""
     base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model  # pyright: ignore[reportCallIssue]
-    return _hidden(base, batch, dtype=dtype)[batch.place_U], head_of(base)
+    with shared_embedding(base) as shared:
+        hidden_UH, head = _hidden(base, batch, dtype=dtype)[batch.place_U], head_of(base)
+    return hidden_UH, head if shared.weight_VH is None else replace(head, weight_VH=shared.weight_VH)
 
 
 def _without_adapter(model: torch.nn.Module) -> AbstractContextManager[object]:

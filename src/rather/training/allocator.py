@@ -22,7 +22,7 @@ def keep_freed_memory() -> bool:
     mallopt = _libc_function("mallopt")
     if mallopt is None:
         return False
-    settings = ((_M_MMAP_THRESHOLD, 64 << 20), (_M_TRIM_THRESHOLD, (1 << 31) - 1), (_M_TOP_PAD, 64 << 20))
+    settings = ((_M_MMAP_THRESHOLD, 160 << 20), (_M_TRIM_THRESHOLD, (1 << 31) - 1), (_M_TOP_PAD, 64 << 20))
     taken = [bool(mallopt(option, value)) for option, value in settings]
     return all(taken)
 
