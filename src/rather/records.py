@@ -30,8 +30,24 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _at_least_0(value: float) -> float:
+    if value < 0:
+        raise ValueError("is below 0: by it rejected is the better answer; exchange the sides")
+    return value
+
+
+def _above_0(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be above 0; to leave a row out, remove it")
+    return value
+
+
 Text = Annotated[str, AfterValidator(_usable)]
 NonBlank = Annotated[Text, AfterValidator(_not_blank)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Probability = Annotated[Finite, Field(ge=0, le=1)]
+Margin = Annotated[Finite, AfterValidator(_at_least_0)]
+Weight = Annotated[Finite, AfterValidator(_above_0)]
 
 
 def content_id(value: Any) -> str:
@@ -102,18 +118,35 @@ class Response(Record):
 class Pair(Record):
     """Two answers to one prompt, the first preferred.
 
-    `source` (file:line) says where it came from and is no part of the id.
+    probability  that chosen is the better answer (1 if not given); ½ is a tie
+    margin       by how much it is better, in units of reward (0 if not given)
+    weight       what the pair's loss is multiplied with (1 if not given)
+    source       where it came from (file:line); no part of the id
     """
 
     prompt: Prompt
     chosen: NonBlank
     rejected: NonBlank
+    probability: Probability | None = None
+    margin: Margin | None = None
+    weight: Weight | None = None
     tags: dict[Text, Text] = Field(default_factory=dict)
     source: str | None = None
 
     @property
     def id(self) -> str:
-        return content_id([_plain(self.prompt), self.chosen, self.rejected])
+        """Of the text and of what is said of it: a pair with another weight is another pair to train on."""
+        said = {name: value for name in JUDGED if (value := getattr(self, name)) is not None}
+        return content_id([*self._text, said]) if said else self.text_id
+
+    @property
+    def text_id(self) -> str:
+        """Of prompt and answers alone."""
+        return content_id(self._text)
+
+    @property
+    def _text(self) -> list[Any]:
+        return [_plain(self.prompt), self.chosen, self.rejected]
 
     @property
     def is_chat(self) -> bool:
@@ -123,6 +156,10 @@ class Pair(Record):
     def swapped(self) -> Pair:
         """The opposite preference."""
         return self.model_copy(update={"chosen": self.rejected, "rejected": self.chosen})
+
+
+JUDGED = ("probability", "margin", "weight")
+"""Fields of a pair that say more of it than which answer is better."""
 
 
 class Finding(Record):

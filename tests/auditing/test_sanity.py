@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import pytest
 
 from rather.auditing.findings import AuditInput, Check
-from rather.auditing.sanity import constant_answer, contradictions, duplicates, empty_sides, identical_sides
+from rather.auditing.sanity import (
+    constant_answer,
+    contradictions,
+    doubtful_labels,
+    duplicates,
+    empty_sides,
+    identical_sides,
+)
 from rather.auditing.tokenised import identical_after_truncation, missing_end_of_turn
 from rather.records import Finding, Message, Pair
 
@@ -191,3 +198,22 @@ class TestTokenised:
         findings = missing_end_of_turn(AuditInput(pairs=good(100), tokenised=cut))
         assert [finding.verdict for finding in findings] == verdicts
         assert [finding.count for finding in findings] == ([bad, 0] if side == "chosen" else [0, bad])
+
+
+class TestWhatIsSaidOfAPair:
+    def test_the_same_pair_with_another_weight_is_a_duplicate(self):
+        pairs = [good(1)[0], good(1)[0].model_copy(update={"weight": 2.0})]
+        assert only(duplicates, pairs).count == 1
+
+    def test_a_pair_against_itself_is_a_contradiction_whatever_its_margin(self):
+        pairs = [good(1)[0], good(1)[0].swapped().model_copy(update={"margin": 2.0})]
+        assert only(contradictions, pairs).count == 2
+
+    @pytest.mark.parametrize(("probability", "verdict"), [(0.5, "pass"), (1.0, "pass"), (0.49, "warn")])
+    def test_a_probability_below_a_half_is_told(self, probability: float, verdict: str):
+        pairs = [good(2)[0], good(2)[1].model_copy(update={"probability": probability})]
+        finding = only(doubtful_labels, pairs)
+        assert (finding.verdict, finding.count) == (verdict, int(verdict == "warn"))
+
+    def test_pairs_without_a_probability_have_no_such_finding(self):
+        assert doubtful_labels(AuditInput(pairs=good(2))) == []

@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rather.auditing.findings import AuditInput, Check, Tokenised
-from rather.auditing.sanity import constant_answer, contradictions, duplicates, empty_sides, identical_sides
+from rather.auditing.sanity import (
+    constant_answer,
+    contradictions,
+    doubtful_labels,
+    duplicates,
+    empty_sides,
+    identical_sides,
+)
 from rather.auditing.shortcuts import length_difference, telling_words, words_of
 from rather.auditing.tokenised import identical_after_truncation, missing_end_of_turn
 from rather.errors import AuditStop, ConfigError
@@ -22,6 +29,7 @@ CHECKS: dict[str, Check] = {
     "missing_end_of_turn": missing_end_of_turn,
     "duplicates": duplicates,
     "contradictions": contradictions,
+    "doubtful_labels": doubtful_labels,
     "constant_answer": constant_answer,
     "length_difference": length_difference,
     "telling_words": telling_words,

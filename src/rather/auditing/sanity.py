@@ -44,7 +44,7 @@ def duplicates(given: AuditInput) -> list[Finding]:
     """The same pair more than once weighs more than its neighbours without anyone having said so."""
     groups: dict[str, list[Pair]] = defaultdict(list)
     for pair in given.pairs:
-        groups[pair.id].append(pair)
+        groups[pair.text_id].append(pair)
     found = [pair for group in groups.values() for pair in group[1:]]
     return by_share(
         "duplicates",
@@ -59,8 +59,8 @@ def duplicates(given: AuditInput) -> list[Finding]:
 
 def contradictions(given: AuditInput) -> list[Finding]:
     """A > B and B > A for one prompt cancel each other."""
-    ids = {pair.id for pair in given.pairs}
-    found = [pair for pair in given.pairs if pair.chosen != pair.rejected and pair.swapped().id in ids]
+    ids = {pair.text_id for pair in given.pairs}
+    found = [pair for pair in given.pairs if pair.chosen != pair.rejected and pair.swapped().text_id in ids]
     return by_share(
         "contradictions",
         found,
@@ -69,6 +69,21 @@ def contradictions(given: AuditInput) -> list[Finding]:
         cure="ask again which answer is better, or drop both",
         warn=0.0,
         stop=0.2,
+    )
+
+
+def doubtful_labels(given: AuditInput) -> list[Finding]:
+    """A probability below ½ says that rejected is the better answer, against the names of the two."""
+    if all(pair.probability is None for pair in given.pairs):
+        return []
+    found = [pair for pair in given.pairs if pair.probability is not None and pair.probability < 0.5]
+    return by_share(
+        "doubtful_labels",
+        found,
+        len(given.pairs),
+        message="have a probability below ½, by which rejected is the better answer",
+        cure="exchange the sides and write 1 − probability: the loss is the same, and accuracy then means what it says",
+        warn=0.0,
     )
 
 

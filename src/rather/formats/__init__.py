@@ -162,6 +162,8 @@ def _write_parquet(path: Path, rows: list[Row]) -> None:
     # A tag that a row lacks is a null; where no row has any, so is the column, for a struct must have a field.
     if not any(row["tags"] for row in rows):
         rows = [{**row, "tags": None} for row in rows]
+    names = dict.fromkeys(name for row in rows for name in row)  # the first row's would be taken for all
+    rows = [{name: row.get(name) for name in names} for row in rows]
     scratch = path.with_name(f".{path.name}-part")
     try:
         pq.write_table(pa.Table.from_pylist(rows), scratch)

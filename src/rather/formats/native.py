@@ -2,7 +2,7 @@
 
     {"prompt": [{"role": "user", "content": "…"}], "chosen": "…", "rejected": "…", "tags": {"kind": "identity"}}
 
-The prompt may also be plain text, which the answers continue.
+The prompt may also be plain text, which the answers continue. `probability`, `margin` and `weight` may stand beside them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from rather.errors import RowError
 from rather.formats import preference
 from rather.formats.rows import Row
-from rather.records import Pair
+from rather.records import JUDGED, Pair
 
 FIELDS = preference.FIELDS | {"tags", "id"}
 
@@ -38,6 +38,7 @@ def parse(row: Row) -> Pair:
         preference.answer_of(row["chosen"], "chosen"),
         preference.answer_of(row["rejected"], "rejected"),
         tags,
+        preference.judged_of(row),
     )
     if row.get("id") not in (None, pair.id):
         raise RowError(f'"id" is {row["id"]}, but the content has {pair.id}: the row was edited; remove its "id"')
@@ -47,4 +48,6 @@ def parse(row: Row) -> Pair:
 def write(pair: Pair) -> Row:
     """The row of a pair; `parse(write(pair))` has the same id."""
     prompt = pair.prompt if isinstance(pair.prompt, str) else [message.model_dump() for message in pair.prompt]
-    return {"id": pair.id, "prompt": prompt, "chosen": pair.chosen, "rejected": pair.rejected, "tags": pair.tags}
+    judged = {name: value for name in JUDGED if (value := getattr(pair, name)) is not None}
+    sides = {"prompt": prompt, "chosen": pair.chosen, "rejected": pair.rejected}
+    return {"id": pair.id, **sides, **judged, "tags": pair.tags}

@@ -117,6 +117,14 @@ def loss_options(name: str) -> dict[str, object]:
     return {argument.arg: ast.literal_eval(default) for argument, default in defaults if default is not None}
 
 
+def losses_taking(said: str) -> tuple[str, ...]:
+    """Names of the losses that use what is said of a pair: "label", "margin", or "weight".
+
+    A weight multiplies a pair's value, so it goes with every loss whose values are each of one pair.
+    """
+    return tuple(name for name, facts in FACTS.items() if said in facts.takes or (said == "weight" and not facts.batch))
+
+
 def losses_with(option: str) -> tuple[str, ...]:
     """Names of the losses that take an option."""
     return tuple(name for name in FACTS if option in loss_options(name))

@@ -30,6 +30,7 @@ from rather.training.mismatch import Mismatch
 from rather.training.moving import MovingReference
 from rather.training.objective import Objective
 from rather.training.reference import Reference
+from rather.training.said import UNSAID, Said
 from rather.training.step import MicroBatch, NonFinite, StepStats, train_step
 from rather.training.track import Log
 
@@ -54,6 +55,7 @@ class Learner:
     dtype: torch.dtype
     packed: bool
     token_budget: int
+    said: Said = UNSAID
     moving: MovingReference | None = None
     mismatch: Mismatch | None = None
 
@@ -106,6 +108,7 @@ class Learner:
             if moved is None
             else moved.of(samples, dtype=self.dtype, packed=self.packed),
             ids=tuple(item.pair.id for item in items),
+            said=self.said.of(indices),
         )
 
     def _check_first(self, logps: PairLogps) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 METRICS = {
     "step": "number of the update, from 1",
-    "loss": "what is minimised, SFT term included, in nats a pair",
+    "loss": "what is minimised, SFT term and weights included, in nats a pair",
     "margin": "chosen_reward − rejected_reward",
     "accuracy": "share of pairs with margin above 0; an exact tie counts half",
     "chosen_reward": "β·(log π − log π_ref) of the chosen answer (β = 1 for losses without β)",

@@ -13,6 +13,7 @@ from rather.errors import ConfigError
 from rather.losses import FACTS, LOSSES, Loss, PairLogps, SampleLogps
 from rather.model import Completions
 from rather.training.config import TrainConfig
+from rather.training.said import Said
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,12 @@ def try_out(objective: Objective) -> None:
 
 
 def as_pairs(
-    found: Completions, reference: Completions, *, objective: Objective | None = None, baseline: Tensor | None = None
+    found: Completions,
+    reference: Completions,
+    *,
+    objective: Objective | None = None,
+    baseline: Tensor | None = None,
+    said: Said | None = None,
 ) -> PairLogps:
     """Log-probabilities of P pairs from those of their 2P samples, chosen before rejected, with what `objective` needs."""
     chosen, rejected = _sides(found.sums())
@@ -111,6 +117,8 @@ def as_pairs(
     if found.square_C is not None:
         aligned_R = found.summed(found.logp_C.detach() - found.square_C) / found.tokens_R
         logps["chosen_alignment"], logps["rejected_alignment"] = _sides(aligned_R)
+    if said is not None:
+        logps |= {"label": said.label, "margin": said.margin}
     return PairLogps(**logps, baseline=baseline)
 
 

@@ -8,6 +8,7 @@ from rich.text import Text
 from rather.errors import RowError
 from rather.formats import Source, load_pairs
 from rather.model import Renderer, Sample, TokenPair, load_tokenizer
+from rather.records import JUDGED
 
 _CHOSEN, _REJECTED, _END = "green", "red", "reverse"
 
@@ -37,6 +38,9 @@ def preview(
 
 def _show(console: Console, renderer: Renderer, item: TokenPair) -> None:
     console.rule(Text(f"{item.pair.source or item.pair.id}"))
+    said = [f"{name} {value:g}" for name in JUDGED if (value := getattr(item.pair, name)) is not None]
+    if said:
+        console.print(Text(", ".join(said)))
     prompt = item.chosen.tokens[: item.chosen.prompt_tokens]
     console.print(Text(f"prompt, {len(prompt)} tokens, given and not trained"))
     console.print(_tokens(renderer, prompt, "dim"))

@@ -40,6 +40,7 @@ from rather.training.moving import MovingReference
 from rather.training.objective import objective_of, try_out
 from rather.training.prepare import Prepared, prepare
 from rather.training.reference import Reference, compute_reference
+from rather.training.said import Said, require_used
 from rather.training.track import require_installed, tracked
 
 METRICS, REFUSED, AUDIT, MODEL, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "model", "checkpoints"
@@ -84,6 +85,7 @@ def train(
     renderer = Renderer(tokenizer, max_length=config.max_length, system_prompt=config.system_prompt)
     ready = prepare(pairs, renderer, limit=limit, as_chat=as_chat, skip_bad=skip_bad, intended=intended, allow=allow)
     renderer.require_system_prompt_acts([item.pair.prompt for item in ready.token_pairs])
+    require_used([item.pair for item in ready.token_pairs], config)
     inputs = {"pairs": ready.data_hash, "model": model_hash(model)}
     # How often a run is saved, and who is told of it, changes nothing that it makes: it may be resumed with other values.
     identity = config.model_dump(exclude={"save_every", "track"})
@@ -154,6 +156,7 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         dtype=dtype,
         packed=packed,
         token_budget=budget,
+        said=Said.by([item.pair for item in ready.token_pairs], device=loaded.model.device),
         moving=_moving_reference(policy, config),
         mismatch=mismatch,
     )

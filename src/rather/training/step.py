@@ -1,4 +1,9 @@
-"""One update: sum per pair over every micro-batch, divide once by the pairs of the update."""
+"""One update: sum per pair over every micro-batch, divide once by the pairs of the update.
+
+A pair's weight multiplies its loss, and the divisor stays the number of pairs: weight 2 is the pair told twice to an update
+of the same size. Dividing by the sum of the weights would make a pair's weight depend on its neighbours, and mean nothing
+at all where an update has one pair.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +20,23 @@ from rather.model import Completions, Sample, completions
 from rather.training.baseline import Baseline
 from rather.training.memory import OutOfMemory, is_out_of_memory
 from rather.training.objective import Objective, as_pairs, joined
+from rather.training.said import UNSAID, Said
 
 PairSamples = tuple[Sample, Sample]
 Forward = Callable[[Sequence[Sample]], Completions]
-ToPairs = Callable[[Completions, Completions], PairLogps]
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """P pairs as samples, with their reference log-probabilities, weights [P] and ids."""
+    """P pairs as samples, with their reference log-probabilities, ids, and what was said of them."""
 
     samples: tuple[PairSamples, ...]
     reference: Completions
     ids: tuple[str, ...]
+    said: Said = UNSAID
+
+
+ToPairs = Callable[[Completions, MicroBatch], PairLogps]
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,10 @@ def train_step(
         )
         device = next(model.parameters()).device
         level = baseline.value(device) if baseline is not None else None
-        to_pairs = partial(as_pairs, objective=objective, baseline=level)
+
+        def to_pairs(found: Completions, batch: MicroBatch) -> PairLogps:
+            return as_pairs(found, batch.reference, objective=objective, baseline=level, said=batch.said)
+
         take = _whole_update if objective.of_whole_update and len(batches) > 1 else _batch_by_batch
         logps, loss_P = take(forward, to_pairs, batches, objective, on_logps)
     except BaseException as error:
@@ -140,9 +152,9 @@ def _batch_by_batch(
     seen: list[PairLogps] = []
     losses: list[Tensor] = []
     for batch in batches:
-        logps = to_pairs(forward(_flat(batch)), batch.reference)
+        logps = to_pairs(forward(_flat(batch)), batch)
         on_logps(logps)
-        loss_P = objective(logps)
+        loss_P = batch.said.weighted(objective(logps))
         _require_finite(loss_P, batch.ids)
         (loss_P.sum() / pairs).backward()
         seen.append(_detached(logps))
@@ -166,7 +178,7 @@ def _whole_update(
     with torch.no_grad():
         found = [forward(_flat(batch)) for batch in batches]
     leaves = [tensor.requires_grad_() for part in found for tensor in _differentiable(part)]
-    each = [to_pairs(part, batch.reference) for part, batch in zip(found, batches, strict=True)]
+    each = [to_pairs(part, batch) for part, batch in zip(found, batches, strict=True)]
     for logps in each:
         on_logps(_detached(logps))
     whole = joined(each)
