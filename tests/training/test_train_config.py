@@ -90,7 +90,7 @@ def test_a_mixture_of_losses():
         ("dpo:inf", "--loss dpo:inf: a weight must be above 0"),
         ("dpo,dpo", "--loss dpo,dpo: names a loss twice; add their weights up"),
         ("", '--loss: no loss is called "";'),
-        ("bradley_terry", "--loss bradley_terry does not take pairs of answers; those that do: dpo,"),
+        ("bradley_terry", "--loss bradley_terry does not train a language model; those that do: dpo,"),
     ],
 )
 def test_an_objective_that_cannot_be_is_refused(loss: str, said: str):

@@ -10,9 +10,10 @@ from __future__ import annotations
 from rather.errors import RowError
 from rather.formats import preference
 from rather.formats.rows import Row
-from rather.records import JUDGED, Pair
+from rather.records import Pair
 
 FIELDS = preference.FIELDS | {"tags", "id"}
+REQUIRED = preference.REQUIRED
 
 
 def matches(row: Row) -> bool:
@@ -27,27 +28,17 @@ def parse(row: Row) -> Pair:
         raise RowError(f'has an unknown field "{unknown[0]}"; known are {", ".join(sorted(FIELDS))}')
     if "prompt" not in row:
         raise RowError('has no "prompt"')
-    tags = row.get("tags")
-    tags = {} if tags is None else tags
-    if not isinstance(tags, dict):
-        raise RowError(f'"tags" is a {type(tags).__name__}, not an object')
-    # Parquet gives every row all keys of the column's struct; a null there means that the tag is absent.
-    tags = {key: value for key, value in tags.items() if value is not None}
     pair = preference.make_pair(
         preference.prompt_of(row["prompt"]),
         preference.answer_of(row["chosen"], "chosen"),
         preference.answer_of(row["rejected"], "rejected"),
-        tags,
+        preference.tags_of(row),
         preference.judged_of(row),
     )
-    if row.get("id") not in (None, pair.id):
-        raise RowError(f'"id" is {row["id"]}, but the content has {pair.id}: the row was edited; remove its "id"')
+    preference.require_own_id(row, pair)
     return pair
 
 
 def write(pair: Pair) -> Row:
     """The row of a pair; `parse(write(pair))` has the same id."""
-    prompt = pair.prompt if isinstance(pair.prompt, str) else [message.model_dump() for message in pair.prompt]
-    judged = {name: value for name in JUDGED if (value := getattr(pair, name)) is not None}
-    sides = {"prompt": prompt, "chosen": pair.chosen, "rejected": pair.rejected}
-    return {"id": pair.id, **sides, **judged, "tags": pair.tags}
+    return preference.written(pair, {"chosen": pair.chosen, "rejected": pair.rejected})

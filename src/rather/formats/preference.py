@@ -10,16 +10,17 @@ import difflib
 import os.path
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from rather.errors import RowError
 from rather.formats.rows import Row
-from rather.records import JUDGED, Message, Pair, Prompt
+from rather.records import JUDGED, Example, Message, Pair, Prompt
 
 SIDES = frozenset({"prompt", "chosen", "rejected"})
 FIELDS = SIDES | set(JUDGED)
+REQUIRED = ("chosen", "rejected")
 
 
 def matches(row: Row) -> bool:
@@ -56,6 +57,43 @@ def sides_of(row: Row) -> tuple[Prompt, str, str]:
 def judged_of(row: Row) -> dict[str, Any]:
     """What a row says of its pair besides the order of the answers."""
     return {name: row[name] for name in JUDGED if row.get(name) is not None}
+
+
+ExampleT = TypeVar("ExampleT", bound=Example)
+
+
+def checked(row: Row, kind: type[ExampleT], **fields: Any) -> ExampleT:
+    """An example of a row's `fields` with its weight and tags, or a RowError that says which field cannot be used and why."""
+    for name in ("probability", "margin"):
+        if row.get(name) is not None:
+            raise RowError(f'has a "{name}", which only a pair has; remove it')
+    try:
+        record = kind(weight=row.get("weight"), tags=tags_of(row), **fields)
+    except ValidationError as error:
+        raise RowError(reason_of(error)) from error
+    require_own_id(row, record)
+    return record
+
+
+def written(record: Example, answers: Row) -> Row:
+    """The row of an example with these answers."""
+    prompt = record.prompt if isinstance(record.prompt, str) else [message.model_dump() for message in record.prompt]
+    judged = {name: value for name in JUDGED if (value := getattr(record, name, None)) is not None}
+    return {"id": record.id, "prompt": prompt, **answers, **judged, "tags": record.tags}
+
+
+def tags_of(row: Row) -> dict[str, Any]:
+    """A row's tags. Parquet gives every row all keys of the column's struct; a null there means that the tag is absent."""
+    tags = row.get("tags")
+    if tags is not None and not isinstance(tags, dict):
+        raise RowError(f'"tags" is a {type(tags).__name__}, not an object')
+    return {key: value for key, value in (tags or {}).items() if value is not None}
+
+
+def require_own_id(row: Row, record: Example) -> None:
+    """Refuse an `id` that is another content's."""
+    if row.get("id") not in (None, record.id):
+        raise RowError(f'"id" is {row["id"]}, but the content has {record.id}: the row was edited; remove its "id"')
 
 
 def make_pair(

@@ -76,6 +76,7 @@ FACTS: Mapping[str, Facts] = MappingProxyType(
         "logp_ratio": Facts("reference_free", reference=False, takes=("label", "margin")),
         "kto": Facts("unpaired", input="sample", needs=("baseline",)),
         "apo_zero_unpaired": Facts("unpaired", input="sample"),
+        "bco_unpaired": Facts("unpaired", input="sample", needs=("baseline",)),
         "plackett_luce": Facts("lists", input="list"),
         "bradley_terry": Facts("reward", input="score", reference=False, takes=("label", "margin")),
     }

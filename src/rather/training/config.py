@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from rather.config import Config, did_you_mean
 from rather.errors import ConfigError
-from rather.losses import FACTS, loss_options, losses_with
+from rather.losses import FACTS, SCORE_LOSSES, loss_options, losses_with
 
 # Options that belong to losses. Each reaches every term of the objective that takes it.
 LOSS_OPTIONS = (
@@ -42,9 +42,9 @@ class TrainConfig(Config):
     variant: Literal["tdpo1", "tdpo2"] | None = None
     """tdpo: which of the paper's two objectives."""
     desirable_weight: float | None = Field(default=None, gt=0)
-    """kto, apo_zero_unpaired: weight of good answers (1 if not given)."""
+    """kto, apo_zero_unpaired, bco_unpaired: weight of good answers (1 if not given)."""
     undesirable_weight: float | None = Field(default=None, gt=0)
-    """kto, apo_zero_unpaired: weight of bad answers (1 if not given)."""
+    """kto, apo_zero_unpaired, bco_unpaired: weight of bad answers (1 if not given)."""
     sft_weight: float = Field(default=0.0, ge=0, le=100)
     """Weight of chosen's negative log-likelihood per token, added to the loss. Above 0 it keeps chosen likely."""
     ref_sync_steps: int | None = Field(default=None, ge=1)
@@ -52,7 +52,7 @@ class TrainConfig(Config):
     ref_mixup_alpha: float | None = Field(default=None, gt=0, le=1)
     """TR-DPO: how far the reference moves, 1 all the way (0.6 if not given)."""
     batch_pairs: int = Field(default=8, ge=1, le=100_000)
-    """Pairs in one update. Micro-batches are cut from it by length and change nothing but memory."""
+    """Pairs (ranked lists, single answers) in one update. Micro-batches are cut from it by length: only memory depends on them."""
     lr: float | None = Field(default=None, gt=0, le=1)
     """Peak learning rate: 1e-6 for full fine-tuning and 1e-4 for LoRA if not given."""
     epochs: int = Field(default=1, ge=1, le=1000)
@@ -148,8 +148,8 @@ class TrainConfig(Config):
 
 
 def _require_trainable(name: str) -> None:
-    pairwise = [known for known, facts in FACTS.items() if facts.input in ("pair", "sample")]
+    of_answers = [known for known in FACTS if known not in SCORE_LOSSES]
     if name not in FACTS:
-        raise ConfigError(f'--loss: no loss is called "{name}"{did_you_mean(name, pairwise)}')
-    if name not in pairwise:
-        raise ConfigError(f"--loss {name} does not take pairs of answers; those that do: {', '.join(pairwise)}")
+        raise ConfigError(f'--loss: no loss is called "{name}"{did_you_mean(name, of_answers)}')
+    if name not in of_answers:
+        raise ConfigError(f"--loss {name} does not train a language model; those that do: {', '.join(of_answers)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rather.model import TokenPair, completions, pack
+from rather.model import TokenExample, completions, pack
 
 # A micro-batch takes at most this share of what is free once weights, gradients and optimiser have their part.
 SHARE = 0.5
@@ -24,7 +24,7 @@ class OutOfMemory(Exception):
 
 
 def find_token_budget(
-    model: torch.nn.Module, token_pairs: Sequence[TokenPair], *, dtype: torch.dtype, packed: bool
+    model: torch.nn.Module, token_pairs: Sequence[TokenExample], *, dtype: torch.dtype, packed: bool
 ) -> int:
     """Packed tokens of one micro-batch. It bounds memory and changes nothing that is learned."""
     device = next(model.parameters()).device
@@ -35,7 +35,7 @@ def find_token_budget(
 
 
 def bytes_per_token(
-    model: torch.nn.Module, token_pairs: Sequence[TokenPair], *, dtype: torch.dtype, packed: bool
+    model: torch.nn.Module, token_pairs: Sequence[TokenExample], *, dtype: torch.dtype, packed: bool
 ) -> float:
     """What a forward keeps for its backward, measured on the median pair."""
     by_length = sorted(token_pairs, key=lambda item: item.tokens)

@@ -14,7 +14,7 @@ import torch
 
 from rather.errors import ConfigError
 from rather.formats import Source, write_refused
-from rather.model import Loaded, Renderer, TokenPair, bf16_is_fast, load, load_tokenizer, machine, model_hash, save
+from rather.model import Loaded, Renderer, TokenExample, bf16_is_fast, load, load_tokenizer, machine, model_hash, save
 from rather.model.check import packing_is_exact
 from rather.progress import say
 from rather.rundir import (
@@ -71,6 +71,8 @@ def train(
 ) -> TrainResult:
     """Train `model` on `pairs` and write `out/model`, `out/metrics.jsonl`, `out/refused.jsonl` and `out/audit.json`.
 
+    pairs: or ranked lists, or single answers, each with losses of their own.
+
     The same call on the same folder resumes a run that was stopped, and does nothing once it is done.
     options: fields of TrainConfig, over those of `config`. limit: use the first so many pairs that can be read. as_chat: plain-text
     prompts become user turns. skip_bad: list bad rows in refused.jsonl instead of stopping. intended: words that are
@@ -84,8 +86,8 @@ def train(
     tokenizer = load_tokenizer(model)
     renderer = Renderer(tokenizer, max_length=config.max_length, system_prompt=config.system_prompt)
     ready = prepare(pairs, renderer, limit=limit, as_chat=as_chat, skip_bad=skip_bad, intended=intended, allow=allow)
-    renderer.require_system_prompt_acts([item.pair.prompt for item in ready.token_pairs])
-    require_used([item.pair for item in ready.token_pairs], config)
+    renderer.require_system_prompt_acts([item.record.prompt for item in ready.token_pairs])
+    require_used([item.record for item in ready.token_pairs], config)
     inputs = {"pairs": ready.data_hash, "model": model_hash(model)}
     # How often a run is saved, and who is told of it, changes nothing that it makes: it may be resumed with other values.
     identity = config.model_dump(exclude={"save_every", "track"})
@@ -135,7 +137,7 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
     budget = budget or find_token_budget(policy, ready.token_pairs, dtype=dtype, packed=packed)
     first_epoch = plan[: len(plan) // config.epochs]
 
-    def reference_of(items: Sequence[TokenPair]) -> Reference:
+    def reference_of(items: Sequence[TokenExample]) -> Reference:
         cuts = [cut for update in first_epoch for cut in micro_batches(update, items, token_budget=budget)]
         weights = run.identity["inputs"]["model"]
         return compute_reference(policy, items, cuts, weights=weights, dtype=dtype, packed=packed)
@@ -156,7 +158,7 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         dtype=dtype,
         packed=packed,
         token_budget=budget,
-        said=Said.by([item.pair for item in ready.token_pairs], device=loaded.model.device),
+        said=Said.by([item.record for item in ready.token_pairs], device=loaded.model.device),
         moving=_moving_reference(policy, config),
         mismatch=mismatch,
     )

@@ -1,4 +1,4 @@
-"""What people said of a pair beyond which answer is better: how surely, by how much, and how much it counts."""
+"""What people said of an example beyond which answer is better: how surely, by how much, and how much it counts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rather.errors import InputError
-from rather.losses import SCORE_LOSSES, losses_taking
-from rather.records import Pair
+from rather.errors import ConfigError, InputError
+from rather.losses import FACTS, SCORE_LOSSES, losses_taking
+from rather.records import NOUNS, Example, Kind, Single
 from rather.training.config import TrainConfig
 
 # What a row calls it, what a loss calls it, and what holds where a row does not say.
@@ -19,32 +19,38 @@ _FIELDS = (("probability", "label", 1.0), ("margin", "margin", 0.0), ("weight", 
 
 @dataclass(frozen=True)
 class Said:
-    """Of P pairs each [P] float32, or None where no pair of the run says it.
+    """Of P examples each [P] float32, or None where no example of the run says it.
 
-    label   probability that chosen is the better answer
-    margin  by how much, in units of reward
-    weight  what the pair's loss is multiplied with
+    label      of pairs: probability that chosen is the better answer
+    margin     of pairs: by how much, in units of reward
+    weight     what the example's loss is multiplied with
+    desirable  [P] bool, of single answers: whether it is a good one
     """
 
     label: Tensor | None = None
     margin: Tensor | None = None
     weight: Tensor | None = None
+    desirable: Tensor | None = None
 
     @classmethod
-    def by(cls, pairs: Sequence[Pair], *, device: torch.device) -> Said:
-        """What `pairs` say; a pair that does not say it has the neutral value beside those that do."""
+    def by(cls, records: Sequence[Example], *, device: torch.device) -> Said:
+        """What `records` say; one that does not say it has the neutral value beside those that do."""
         found = {}
         for field, name, neutral in _FIELDS:
-            values = [getattr(pair, field) for pair in pairs]
+            values = [getattr(record, field, None) for record in records]
             if any(value is not None for value in values):
                 filled = [neutral if value is None else value for value in values]
                 found[name] = torch.tensor(filled, dtype=torch.float32, device=device)
+        labels = [record.label for record in records if isinstance(record, Single)]
+        if labels:
+            found["desirable"] = torch.tensor(labels, device=device)
         return cls(**found)
 
-    def of(self, pairs: Sequence[int]) -> Said:
-        """Those of some pairs, in the order given."""
-        rows = list(pairs)
-        return Said(*(None if value is None else value[rows] for value in (self.label, self.margin, self.weight)))
+    def of(self, examples: Sequence[int]) -> Said:
+        """Those of some examples, in the order given."""
+        rows = list(examples)
+        every = (self.label, self.margin, self.weight, self.desirable)
+        return Said(*(None if value is None else value[rows] for value in every))
 
     def weighted(self, loss_P: Tensor) -> Tensor:
         return loss_P if self.weight is None else loss_P * self.weight
@@ -53,11 +59,18 @@ class Said:
 UNSAID = Said()
 
 
-def require_used(pairs: Sequence[Pair], config: TrainConfig) -> None:
-    """Raise InputError for the first pair that says what the loss does not use."""
-    names = [name for name, _ in config.terms]
+# What a loss takes is made of records of these kinds; one of single answers takes both of a pair.
+_KINDS: dict[str, tuple[Kind, ...]] = {"pair": ("pair",), "sample": ("sample", "pair"), "list": ("list",)}
+
+
+def require_used(records: Sequence[Example], config: TrainConfig) -> None:
+    """Raise ConfigError where the loss does not take such records, InputError for the first that says what it does not use."""
+    kind, names = records[0].kind, [name for name, _ in config.terms]
+    for name in names:
+        if kind not in _KINDS[FACTS[name].input]:
+            raise ConfigError(_unfit(name, kind))
     for field, said, _ in _FIELDS:
-        first = next((pair for pair in pairs if getattr(pair, field) is not None), None)
+        first = next((record for record in records if getattr(record, field, None) is not None), None)
         takers = [name for name in losses_taking(said) if name not in SCORE_LOSSES]
         used = all(name in takers for name in names) if said == "weight" else any(name in takers for name in names)
         if first is not None and not used:
@@ -65,3 +78,15 @@ def require_used(pairs: Sequence[Pair], config: TrainConfig) -> None:
                 f'{first.source or first.id}: has a "{field}", which the loss {config.loss} does not use; losses that do: '
                 f"{', '.join(takers)}; or remove it from every row"
             )
+
+
+def _unfit(name: str, kind: Kind) -> str:
+    takers = [loss for loss, facts in FACTS.items() if kind in _KINDS.get(facts.input, ())]
+    cure = f"losses that do: {', '.join(takers)}"
+    if kind == "list":
+        cure += ", which on two answers is dpo; or write the answers that are to be compared as pairs"
+    elif name == "plackett_luce":
+        cure = 'dpo is the same on pairs; a ranked list has "ranked" in place of "chosen" and "rejected"'
+    elif f"{name}_unpaired" in takers:
+        cure = f"{name}_unpaired does; " + cure
+    return f"--loss {name} does not take {NOUNS[kind]}; {cure}"
