@@ -63,7 +63,7 @@ _INPUTS = {
     "pair": "pairs",
     "sample": "single answers, each good or bad (of a pair both; their mean counts as the pair's loss)",
     "list": "ranked lists",
-    "score": "a reward model's scores",
+    "score": "a reward model's scores of pairs (`--objective reward`)",
 }
 
 

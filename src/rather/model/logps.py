@@ -89,7 +89,7 @@ def completions(
 def _at_places(model: torch.nn.Module, batch: Packed, *, dtype: torch.dtype) -> tuple[Tensor, Head]:
     """[U, H] the last hidden states that predict a completion token, and the head that reads them."""
     base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model  # pyright: ignore[reportCallIssue]
-    return _hidden(base, batch, dtype=dtype)[batch.place_U], head_of(base)
+    return hidden_states(base, batch, dtype=dtype)[batch.place_U], head_of(base)
 
 
 def _without_adapter(model: torch.nn.Module) -> AbstractContextManager[object]:
@@ -98,7 +98,7 @@ def _without_adapter(model: torch.nn.Module) -> AbstractContextManager[object]:
     return nullcontext() if disable is None else disable()
 
 
-def _hidden(base: Any, batch: Packed, *, dtype: torch.dtype) -> Tensor:
+def hidden_states(base: Any, batch: Packed, *, dtype: torch.dtype) -> Tensor:
     """[T, H] the last hidden state of every packed token."""
     with packed_attention(base), autocast(batch.token_T.device, dtype):
         return base.base_model(

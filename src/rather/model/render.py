@@ -88,6 +88,7 @@ class Renderer:
     max_length     tokens that a conversation may have; a longer answer is cut at its end
     stop_tokens    ids at which the model stops generating
     system_prompt  put before every conversation that has no system turn, in place of the template's own
+    whole          keep what a template writes behind the end of the turn, as a scorer of rendered conversations sees it
     """
 
     def __init__(
@@ -97,12 +98,14 @@ class Renderer:
         max_length: int = 1024,
         stop_tokens: frozenset[int] = frozenset(),
         system_prompt: str | None = None,
+        whole: bool = False,
     ) -> None:
         if max_length < 2:
             raise ConfigError(f"--max-length {max_length}: must be 2 or more, a token of prompt and one of answer")
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.system_prompt = system_prompt
+        self.whole = whole
         self.has_template = bool(tokenizer.chat_template)
         eos = tokenizer.eos_token_id
         self._text_end: int | None = eos if isinstance(eos, int) else None
@@ -179,6 +182,8 @@ class Renderer:
             raise RowError("the chat template closes this answer otherwise than it closes a plain one")
         if _visible(answer) not in _visible(text[len(asked) :]):
             raise RowError("the chat template does not show the whole answer")
+        if self.whole:
+            return self._encode(text)
         if self._chat_end is None:  # the template closes a turn with no token of its own
             if self._text_end is None:
                 raise ModelError(

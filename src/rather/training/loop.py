@@ -48,7 +48,7 @@ class Learner:
     objective: Objective
     baseline: Baseline
     token_pairs: Sequence[TokenExample]
-    reference: Reference
+    reference: Reference | None
     reference_model: torch.nn.Module | None
     config: TrainConfig
     dtype: torch.dtype
@@ -78,7 +78,7 @@ class Learner:
                     packed=self.packed,
                     reference_model=self.reference_model,
                     baseline=self.baseline,
-                    on_logps=self._check_first if first else lambda logps: None,
+                    on_logps=self._check_first if first and self.reference else lambda logps: None,
                 )
             except OutOfMemory as error:
                 self._lower_budget(cuts, error)
@@ -103,9 +103,9 @@ class Learner:
         moved = self.moving
         return MicroBatch(
             samples=tuple(item.samples for item in items),
-            reference=self.reference.of(indices)
-            if moved is None
-            else moved.of(samples, dtype=self.dtype, packed=self.packed),
+            reference=moved.of(samples, dtype=self.dtype, packed=self.packed)
+            if moved is not None
+            else self.reference and self.reference.of(indices),
             ids=tuple(item.record.id for item in items),
             said=self.said.of(indices),
             kind=items[0].record.kind,

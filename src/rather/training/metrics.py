@@ -1,4 +1,8 @@
-"""The words of `metrics.jsonl`. A mean of none (an update without a good, or without a bad, single answer) is left out."""
+"""The words of `metrics.jsonl`.
+
+A mean of none (an update without a good, or without a bad, single answer) is left out. Of a reward model the rewards are its
+scores, and there are no log-probabilities.
+"""
 
 from __future__ import annotations
 

@@ -60,7 +60,12 @@ UNSAID = Said()
 
 
 # What a loss takes is made of records of these kinds; one of single answers takes both of a pair.
-_KINDS: dict[str, tuple[Kind, ...]] = {"pair": ("pair",), "sample": ("sample", "pair"), "list": ("list",)}
+_KINDS: dict[str, tuple[Kind, ...]] = {
+    "pair": ("pair",),
+    "sample": ("sample", "pair"),
+    "list": ("list",),
+    "score": ("pair",),
+}
 
 
 def require_used(records: Sequence[Example], config: TrainConfig) -> None:
@@ -71,17 +76,19 @@ def require_used(records: Sequence[Example], config: TrainConfig) -> None:
             raise ConfigError(_unfit(name, kind))
     for field, said, _ in _FIELDS:
         first = next((record for record in records if getattr(record, field, None) is not None), None)
-        takers = [name for name in losses_taking(said) if name not in SCORE_LOSSES]
+        takers = losses_taking(said)
         used = all(name in takers for name in names) if said == "weight" else any(name in takers for name in names)
         if first is not None and not used:
             raise InputError(
                 f'{first.source or first.id}: has a "{field}", which the loss {config.loss} does not use; losses that do: '
-                f"{', '.join(takers)}; or remove it from every row"
+                f"{', '.join(name for name in takers if name not in SCORE_LOSSES)}; or remove it from every row"
             )
 
 
 def _unfit(name: str, kind: Kind) -> str:
-    takers = [loss for loss, facts in FACTS.items() if kind in _KINDS.get(facts.input, ())]
+    if name in SCORE_LOSSES:
+        return f"--objective reward does not take {NOUNS[kind]}; it compares the two answers of a pair"
+    takers = [loss for loss, facts in FACTS.items() if kind in _KINDS[facts.input] and loss not in SCORE_LOSSES]
     cure = f"losses that do: {', '.join(takers)}"
     if kind == "list":
         cure += ", which on two answers is dpo; or write the answers that are to be compared as pairs"

@@ -10,34 +10,38 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from rather.losses import PairLogps, SampleLogps
 from rather.model import Completions, Sample, completions
+from rather.model.reward import scores
 from rather.records import Kind
 from rather.training.baseline import Baseline
 from rather.training.memory import OutOfMemory, is_out_of_memory
 from rather.training.objective import Logps, Objective, as_lists, as_pairs, as_samples, joined
 from rather.training.said import UNSAID, Said
 
-Forward = Callable[[Sequence[Sample]], Completions]
+Forward = Callable[[Sequence[Sample]], Any]
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """P examples of one kind as samples, with their reference log-probabilities, ids, and what was said of them."""
+    """P examples of one kind as samples, with their reference log-probabilities, ids, and what was said of them.
+
+    Without a reference they are pairs whose conversations a reward model scores.
+    """
 
     samples: tuple[tuple[Sample, ...], ...]
-    reference: Completions
+    reference: Completions | None
     ids: tuple[str, ...]
     said: Said = UNSAID
     kind: Kind = "pair"
 
 
-ToLogps = Callable[[Completions, MicroBatch], Logps]
+ToLogps = Callable[[Any, MicroBatch], Logps]
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class StepStats:
     @classmethod
     def of(cls, logps: Logps, loss_P: Tensor, *, scale: float, grad_norm: float) -> Self:
         """From all examples of the update together, in float64. A tie counts as half right: at step 0 nothing is won yet."""
+        if isinstance(logps, PairLogps) and logps.ref_chosen is None:
+            return cls._of_scores(logps, loss_P, grad_norm=grad_norm)
         chosen, rejected = _sides(logps)
         seen: dict[str, float | None] = {}
         for side, (policy, ref, tokens) in (("chosen", chosen), ("rejected", rejected)):
@@ -79,6 +85,20 @@ class StepStats:
         assert loss is not None
         assert accuracy is not None
         return cls(loss=loss, margin=margin, accuracy=accuracy, grad_norm=grad_norm, **seen)  # pyright: ignore[reportArgumentType]
+
+    @classmethod
+    def _of_scores(cls, logps: PairLogps, loss_P: Tensor, *, grad_norm: float) -> Self:
+        """Of a reward model: its scores are the rewards, and it gives no answer a probability."""
+        margin_P = logps.chosen - logps.rejected
+        named = {
+            "loss": loss_P, "margin": margin_P, "accuracy": _won(margin_P),
+            "chosen_reward": logps.chosen, "rejected_reward": logps.rejected,
+        }  # fmt: skip
+        found = {name: float(value.detach().double().mean()) for name, value in named.items()}
+        return cls(
+            chosen_logp=None, rejected_logp=None, chosen_logp_change_per_token=None, rejected_logp_change_per_token=None,
+            grad_norm=grad_norm, **found,
+        )  # fmt: skip
 
     def row(self) -> dict[str, float]:
         """What there is to write down."""
@@ -115,7 +135,7 @@ def train_step(
     """
     optimizer.zero_grad(set_to_none=True)
     try:
-        forward = partial(
+        forward: Forward = partial(
             completions,
             model,
             dtype=dtype,
@@ -126,7 +146,14 @@ def train_step(
         device = next(model.parameters()).device
         level = baseline.value(device) if baseline is not None else None
 
-        def to_logps(found: Completions, batch: MicroBatch) -> Logps:
+        if batches[0].reference is None:
+            forward = partial(scores, model, dtype=dtype, packed=packed)
+
+        def to_logps(found: Completions | Tensor, batch: MicroBatch) -> Logps:
+            if isinstance(found, Tensor):
+                chosen, rejected = found.view(-1, 2).unbind(dim=1)
+                return PairLogps(chosen, rejected, label=batch.said.label, margin=batch.said.margin)
+            assert batch.reference is not None
             if batch.kind == "sample":
                 return as_samples(found, batch.reference, baseline=level, said=batch.said)
             if batch.kind == "list":
