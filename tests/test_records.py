@@ -42,6 +42,34 @@ def test_other_content_has_another_id(other: Pair):
     assert other.id != PAIR.id
 
 
+SAID = {"probability": 0.7, "margin": 0.0, "weight": 2}
+
+
+@pytest.mark.parametrize("field", SAID)
+def test_what_is_said_of_a_pair_is_part_of_its_id_and_not_of_its_text(field: str):
+    told = Pair(prompt=PAIR.prompt, chosen=PAIR.chosen, rejected=PAIR.rejected, **{field: SAID[field]})
+    assert told.id != PAIR.id
+    assert told.text_id == PAIR.text_id == PAIR.id
+    assert getattr(told.swapped(), field) == SAID[field]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("probability", 1.01, "less than or equal to 1"),
+        ("probability", -0.01, "greater than or equal to 0"),
+        ("probability", True, "valid number"),
+        ("probability", "0.7", "valid number"),
+        ("margin", -1, "is below 0: by it rejected is the better answer; exchange the sides"),
+        ("weight", 0, "must be above 0; to leave a row out, remove it"),
+        *((field, value, "finite number") for field in SAID for value in (float("nan"), float("inf"))),
+    ],
+)
+def test_a_number_that_says_nothing_sensible_is_refused(field: str, value: object, complaint: str):
+    with pytest.raises(ValidationError, match=complaint):
+        Pair(prompt="Q", chosen="a", rejected="b", **{field: value})
+
+
 def test_question_id_depends_on_the_prompt_only():
     assert Question(prompt="Hi", tags={"split": "train"}).id == Question(prompt="Hi").id == content_id("Hi")
 

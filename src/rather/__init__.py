@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rather.demos.identity import demo
     from rather.evaluation.run import evaluate
     from rather.formats import read_pairs, write_pairs
-    from rather.records import Message, Pair, Question, Response
+    from rather.records import Message, Pair, Question, RankedList, Response, Single
     from rather.reporting import report
     from rather.training.config import TrainConfig
     from rather.training.gate import audit
@@ -29,7 +29,9 @@ _HOMES = {
     "Message": "rather.records",
     "Pair": "rather.records",
     "Question": "rather.records",
+    "RankedList": "rather.records",
     "Response": "rather.records",
+    "Single": "rather.records",
     "TrainConfig": "rather.training.config",
     "audit": "rather.training.gate",
     "chat": "rather.chat",
@@ -48,7 +50,9 @@ __all__ = [
     "Message",
     "Pair",
     "Question",
+    "RankedList",
     "Response",
+    "Single",
     "TrainConfig",
     "audit",
     "chat",

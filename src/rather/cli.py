@@ -340,8 +340,8 @@ def chat(
 
 
 def _summary(updates: int, last: dict[str, float]) -> str:
-    how = f"loss {last['loss']:.4f}, margin {last['margin']:+.3f}, accuracy {last['accuracy']:.0%}"
-    return f"{updates} updates, {how}"
+    margin = f"margin {last['margin']:+.3f}, " if "margin" in last else ""
+    return f"{updates} updates, loss {last['loss']:.4f}, {margin}accuracy {last['accuracy']:.0%}"
 
 
 def _positive(flag: str, value: int | None) -> int | None:

@@ -27,11 +27,14 @@ def _losses() -> str:
         facts = FACTS[name]
         said = [f"Takes {_INPUTS[facts.input]}; options: {_options(name)}."]
         if facts.takes:
-            said.append(f"Uses a pair's {' and '.join(facts.takes)} if given.")
+            said.append(f"Uses a pair's {' and '.join(_SAID[take] for take in facts.takes)} if given.")
         if not facts.reference:
             said.append("Needs no reference.")
         if facts.batch:
-            said.append("Compares the pairs of an update with each other: the whole update counts, however it is cut.")
+            said.append(
+                "Compares the pairs of an update with each other: the whole update counts, however it is cut, and no pair has "
+                "a weight."
+            )
         if facts.unbounded:
             said.append("Has no lower bound.")
         body = (inspect.getdoc(loss) or "").replace("|", "\\|")
@@ -44,17 +47,23 @@ Written by `make docs` from the code; do not edit.
 it; one that none of them takes is refused. Every loss gives one value a pair; the sum over an update is divided once, by
 the pairs of the update. As functions: `rather.losses.LOSSES["dpo"](pair_logps, beta=0.1)`.
 
+A row of pairs may say more than which answer is better: `probability` (that chosen is; the `label` of the formulas), `margin`
+(by how much, in units of reward) and `weight` (what the pair's loss is multiplied with). A loss that does not use what a row
+says refuses the row. The sum is divided by the number of pairs, not by the sum of their weights: weight 2 is the pair told
+twice, whoever its neighbours are, so weights with a mean of 1 leave the learning rate's meaning as it is.
+
 Notation: r_c, r_r are log π(y) − log π_ref(y) of the chosen and the rejected answer, in nats; h = r_c − r_r; \\|y\\| is the number
 of tokens of an answer, its end-of-turn included.
 
 {chr(10).join(sections)}"""
 
 
+_SAID = {"label": "probability", "margin": "margin"}
 _INPUTS = {
     "pair": "pairs",
     "sample": "single answers, each good or bad (of a pair both; their mean counts as the pair's loss)",
     "list": "ranked lists",
-    "score": "a reward model's scores",
+    "score": "a reward model's scores of pairs (`--objective reward`)",
 }
 
 

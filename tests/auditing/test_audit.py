@@ -93,9 +93,9 @@ def test_no_pairs_give_no_complaint():
 def test_every_check_keeps_the_contract(name: str):
     check = CHECKS[name]
     assert inspect.getdoc(check)
-    found = check(AuditInput(pairs=SAME, tokenised=[_Tokens() for _ in SAME]))
+    found = check(AuditInput(records=SAME, tokenised=[_Tokens() for _ in SAME]))
     assert {finding.check for finding in found} <= {name}
-    assert {finding.verdict for finding in check(AuditInput(pairs=[], tokenised=[]))} <= {"pass"}
+    assert {finding.verdict for finding in check(AuditInput(records=[], tokenised=[]))} <= {"pass"}
 
 
 class _Tokens:

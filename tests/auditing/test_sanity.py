@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import pytest
 
 from rather.auditing.findings import AuditInput, Check
-from rather.auditing.sanity import constant_answer, contradictions, duplicates, empty_sides, identical_sides
+from rather.auditing.sanity import (
+    constant_answer,
+    contradictions,
+    doubtful_labels,
+    duplicates,
+    empty_sides,
+    identical_sides,
+)
 from rather.auditing.tokenised import identical_after_truncation, missing_end_of_turn
 from rather.records import Finding, Message, Pair
 
@@ -26,7 +33,7 @@ def mixed(total: int, bad: int, **fields: str) -> list[Pair]:
 
 
 def only(check: Check, pairs: list[Pair]) -> Finding:
-    (finding,) = check(AuditInput(pairs=pairs))
+    (finding,) = check(AuditInput(records=pairs))
     return finding
 
 
@@ -103,7 +110,7 @@ class TestConstantAnswer:
         ("bad", "verdict"), [(20, "pass"), (21, "warn"), (79, "warn"), (80, "stop"), (100, "stop")]
     )
     def test_share_decides_on_either_side(self, side: str, bad: int, verdict: str):
-        findings = constant_answer(AuditInput(pairs=mixed(100, bad, **{side: "I cannot help."})))
+        findings = constant_answer(AuditInput(records=mixed(100, bad, **{side: "I cannot help."})))
         by_side = dict(zip(("chosen", "rejected"), findings, strict=True))
         other = by_side["rejected" if side == "chosen" else "chosen"]
         found = by_side[side]
@@ -114,17 +121,17 @@ class TestConstantAnswer:
     @pytest.mark.parametrize(("prompts", "count"), [(19, 0), (20, 100)])
     def test_it_counts_only_if_it_answers_20_different_prompts(self, prompts: int, count: int):
         pairs = [Pair(prompt=f"q{n % prompts}", chosen="yes", rejected=f"no {n}") for n in range(100)]
-        finding = constant_answer(AuditInput(pairs=pairs))[0]
+        finding = constant_answer(AuditInput(records=pairs))[0]
         assert (finding.count, finding.verdict) == (count, "stop" if count else "pass")
 
     def test_conversations_are_told_apart_by_their_turns(self):
         asked = [Message(role="user", content=f"q{n}") for n in range(20)]
         pairs = [Pair(prompt=(turn,), chosen="yes", rejected=f"no {turn.content}") for turn in asked]
-        assert constant_answer(AuditInput(pairs=pairs))[0].count == 20
+        assert constant_answer(AuditInput(records=pairs))[0].count == 20
 
     def test_white_space_around_it_makes_no_other_answer(self):
         pairs = mixed(100, 50, chosen="yes")[:50] + [p.model_copy(update={"chosen": " yes\n"}) for p in good(50, 50)]
-        assert constant_answer(AuditInput(pairs=pairs))[0].count == 100
+        assert constant_answer(AuditInput(records=pairs))[0].count == 100
 
     @pytest.mark.parametrize(
         ("text", "quoted"),
@@ -135,11 +142,11 @@ class TestConstantAnswer:
         ],
     )
     def test_a_long_answer_is_quoted_in_one_short_line(self, text: str, quoted: str):
-        message = constant_answer(AuditInput(pairs=mixed(30, 30, chosen=text)))[0].message
+        message = constant_answer(AuditInput(records=mixed(30, 30, chosen=text)))[0].message
         assert message == f'30 of 30 pairs have one and the same chosen answer ("{quoted}")'
 
     def test_no_pairs(self):
-        assert [finding.verdict for finding in constant_answer(AuditInput(pairs=[]))] == ["pass", "pass"]
+        assert [finding.verdict for finding in constant_answer(AuditInput(records=[]))] == ["pass", "pass"]
 
 
 @dataclass(frozen=True)
@@ -156,21 +163,21 @@ def tokens(total: int, bad: int, **flags: bool) -> list[Tokens]:
 class TestTokenised:
     @pytest.mark.parametrize("check", [identical_after_truncation, missing_end_of_turn])
     def test_without_a_tokenizer_nothing_is_said(self, check: Check):
-        assert check(AuditInput(pairs=good(3))) == []
+        assert check(AuditInput(records=good(3))) == []
 
     @pytest.mark.parametrize("check", [identical_after_truncation, missing_end_of_turn])
     def test_tokens_must_be_there_for_every_pair(self, check: Check):
         with pytest.raises(ValueError, match="shorter"):
-            check(AuditInput(pairs=good(3), tokenised=tokens(2, 0)))
+            check(AuditInput(records=good(3), tokenised=tokens(2, 0)))
 
     @pytest.mark.parametrize(("bad", "verdict"), [(0, "pass"), (9, "warn"), (10, "stop")])
     def test_identical_after_truncation(self, bad: int, verdict: str):
-        given = AuditInput(pairs=good(1000), tokenised=tokens(1000, bad, same_tokens=True))
+        given = AuditInput(records=good(1000), tokenised=tokens(1000, bad, same_tokens=True))
         (finding,) = identical_after_truncation(given)
         assert (finding.verdict, finding.count, finding.total) == (verdict, bad, 1000)
 
     def test_sides_that_were_the_same_before_are_counted_elsewhere(self):
-        given = AuditInput(pairs=identical(4, 3), tokenised=tokens(4, 4, same_tokens=True))
+        given = AuditInput(records=identical(4, 3), tokenised=tokens(4, 4, same_tokens=True))
         (finding,) = identical_after_truncation(given)
         assert (finding.count, finding.examples) == (1, ("p.jsonl:3",))
 
@@ -188,6 +195,25 @@ class TestTokenised:
     )
     def test_missing_end_of_turn(self, side: str, bad: int, verdicts: list[str]):
         cut = tokens(100, bad, **{f"{side}_truncated": True})
-        findings = missing_end_of_turn(AuditInput(pairs=good(100), tokenised=cut))
+        findings = missing_end_of_turn(AuditInput(records=good(100), tokenised=cut))
         assert [finding.verdict for finding in findings] == verdicts
         assert [finding.count for finding in findings] == ([bad, 0] if side == "chosen" else [0, bad])
+
+
+class TestWhatIsSaidOfAPair:
+    def test_the_same_pair_with_another_weight_is_a_duplicate(self):
+        pairs = [good(1)[0], good(1)[0].model_copy(update={"weight": 2.0})]
+        assert only(duplicates, pairs).count == 1
+
+    def test_a_pair_against_itself_is_a_contradiction_whatever_its_margin(self):
+        pairs = [good(1)[0], good(1)[0].swapped().model_copy(update={"margin": 2.0})]
+        assert only(contradictions, pairs).count == 2
+
+    @pytest.mark.parametrize(("probability", "verdict"), [(0.5, "pass"), (1.0, "pass"), (0.49, "warn")])
+    def test_a_probability_below_a_half_is_told(self, probability: float, verdict: str):
+        pairs = [good(2)[0], good(2)[1].model_copy(update={"probability": probability})]
+        finding = only(doubtful_labels, pairs)
+        assert (finding.verdict, finding.count) == (verdict, int(verdict == "warn"))
+
+    def test_pairs_without_a_probability_have_no_such_finding(self):
+        assert doubtful_labels(AuditInput(records=good(2))) == []

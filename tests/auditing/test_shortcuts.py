@@ -30,7 +30,7 @@ def by_length(longer: int, shorter: int, equal: int = 0) -> list[Pair]:
 
 
 def length(longer: int, shorter: int, equal: int = 0) -> Finding:
-    (finding,) = length_difference(AuditInput(pairs=by_length(longer, shorter, equal)))
+    (finding,) = length_difference(AuditInput(records=by_length(longer, shorter, equal)))
     return finding
 
 
@@ -94,7 +94,7 @@ class TestLengthDifference:
 
     @pytest.mark.parametrize("equal", [0, 3])
     def test_nothing_to_compare_is_no_finding(self, equal: int):
-        assert length_difference(AuditInput(pairs=by_length(0, 0, equal))) == []
+        assert length_difference(AuditInput(records=by_length(0, 0, equal))) == []
 
 
 def with_words(
@@ -111,7 +111,7 @@ def with_words(
 
 
 def telling(pairs: list[Pair], *intended: str) -> Finding:
-    (finding,) = telling_words(AuditInput(pairs=pairs, intended=intended))
+    (finding,) = telling_words(AuditInput(records=pairs, intended=intended))
     return finding
 
 
@@ -152,11 +152,11 @@ class TestTellingWords:
 
     def test_a_word_on_both_sides_of_a_pair_says_nothing(self):
         pairs = [Pair(prompt=f"q{n}", chosen=f"sure a{n}", rejected=f"Sure! b{n}") for n in range(20)]
-        assert telling_words(AuditInput(pairs=pairs)) == []
+        assert telling_words(AuditInput(records=pairs)) == []
 
     @pytest.mark.parametrize(("count", "findings"), [(7, 0), (8, 1)])
     def test_words_in_fewer_than_8_pairs_are_not_tested(self, count: int, findings: int):
-        assert len(telling_words(AuditInput(pairs=with_words(10, {"sure": count})))) == findings
+        assert len(telling_words(AuditInput(records=with_words(10, {"sure": count})))) == findings
 
     def test_a_fair_word_does_not_tell(self):
         finding = telling(with_words(40, {}, both={"and": 40}))
@@ -204,7 +204,7 @@ class TestTellingWords:
 
     @pytest.mark.parametrize("pairs", [[], with_words(3, {"sure": 3})])
     def test_too_few_pairs_are_no_finding(self, pairs: list[Pair]):
-        assert telling_words(AuditInput(pairs=pairs)) == []
+        assert telling_words(AuditInput(records=pairs)) == []
 
 
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=4).map(" ".join)
@@ -213,7 +213,7 @@ WORDS = st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=4).
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=40))
 def test_swapping_every_pair_swaps_the_sides_and_keeps_the_verdicts(texts: list[tuple[str, str]]):
     pairs = [Pair(prompt=f"q{n}", chosen=left, rejected=right) for n, (left, right) in enumerate(texts)]
-    forth, back = AuditInput(pairs=pairs), AuditInput(pairs=[pair.swapped() for pair in pairs])
+    forth, back = AuditInput(records=pairs), AuditInput(records=[pair.swapped() for pair in pairs])
     for one, other in zip(length_difference(forth), length_difference(back), strict=True):
         assert one.verdict == other.verdict
         assert one.count + other.count == one.total == other.total

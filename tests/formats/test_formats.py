@@ -39,7 +39,7 @@ def refusals(reading: Reading) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("name", READERS)
 def test_every_reader_keeps_the_contract(name: str):
     module = READERS[name]
-    assert {"chosen", "rejected"} <= module.FIELDS
+    assert set(module.REQUIRED) <= module.FIELDS
     assert module.matches({}) is False
     assert list(inspect.signature(module.parse).parameters) == ["row"]
     assert inspect.getdoc(module)
@@ -113,7 +113,8 @@ def test_a_first_row_of_no_known_form_is_an_error_with_place_and_cure(
     path = write_file([row, GOOD])
     with pytest.raises(InputError) as caught:
         read_pairs(path)
-    assert str(caught.value) == f"{path}:1: {said}"
+    others = ', a ranked list "prompt" and "ranked", a single answer "prompt", "completion" and "label"'
+    assert str(caught.value) == f"{path}:1: {said}{others}"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"[]", b"\xef\xbb\xbf"])

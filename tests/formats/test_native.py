@@ -25,7 +25,17 @@ TAGS = st.dictionaries(st.sampled_from(["kind", "language", "a b", "ü"]), TEXT,
 
 
 def pairs(prompts: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Pair]]:
-    return st.lists(st.builds(Pair, prompt=prompts, chosen=TEXT, rejected=TEXT, tags=TAGS), min_size=1, max_size=4)
+    pair = st.builds(
+        Pair,
+        prompt=prompts,
+        chosen=TEXT,
+        rejected=TEXT,
+        probability=st.none() | st.floats(0, 1),
+        margin=st.none() | st.floats(0, 1e9),
+        weight=st.none() | st.floats(1e-9, 1e9),
+        tags=TAGS,
+    )
+    return st.lists(pair, min_size=1, max_size=4)
 
 
 # The folder is the same in every example, and every example writes its file anew.
@@ -114,13 +124,18 @@ def test_id_and_tags_may_be_missing_or_null():
             f'"id" is {PAIR.id}, but the content has {PAIR.model_copy(update={"chosen": "I am T."}).id}: '
             'the row was edited; remove its "id"',
         ),
-        ({"note": "x"}, 'has an unknown field "note"; known are chosen, id, prompt, rejected, tags'),
+        (
+            {"note": "x"},
+            'has an unknown field "note"; known are chosen, id, margin, probability, prompt, rejected, tags, weight',
+        ),
         ({"tags": "identity"}, '"tags" is a str, not an object'),
         ({"tags": []}, '"tags" is a list, not an object'),
         ({"tags": {"kind": 3}}, '"tags.kind" Input should be a valid string'),
         ({"prompt": None}, '"prompt" is null'),
         ({"chosen": None}, '"chosen" is null'),
         ({"rejected": " "}, '"rejected" is empty'),
+        ({"margin": -1}, '"margin" is below 0: by it rejected is the better answer; exchange the sides'),
+        ({"weight": "3"}, '"weight" Input should be a valid number'),
     ],
 )
 def test_a_row_that_cannot_be_used_says_which_field_and_why(change: dict[str, Any], said: str):

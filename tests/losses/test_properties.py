@@ -40,7 +40,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("tdpo", {"variant": "tdpo1"}),
     ("alphapo", {"alpha": 2.0}),
     ("alphapo", {"alpha": -2.0}),
-    ("bradley_terry", {"centering": 0.1}),
+    ("bradley_terry", {"center_rewards_coefficient": 0.1}),
 ]
 
 LOGP = st.floats(-1e4, 0, allow_nan=False)

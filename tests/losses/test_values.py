@@ -149,7 +149,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], float]] = [
     ("bradley_terry", {"margin": [0.5]}, {}, nls(1.5)),
     ("bradley_terry", {"margin": [0.5], "label": [0.7]}, {}, 0.7 * nls(1.5) + 0.3 * nls(-1.5)),
     # (−10 − 12)² = 484
-    ("bradley_terry", {}, {"centering": 0.01}, 0.1269280 + 4.84),
+    ("bradley_terry", {}, {"center_rewards_coefficient": 0.01}, 0.1269280 + 4.84),
 ]
 
 

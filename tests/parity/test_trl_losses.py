@@ -366,9 +366,12 @@ def test_reward_trainer(centering: float | None, margin: list[float] | None):
     inputs: dict[str, Any] = {"attention_mask": torch.ones(2 * PAIRS, 3)}
     if margin is not None:
         inputs["margin"] = torch.tensor(margin, dtype=torch.float64)
-    stand_in = trainer(model=SimpleNamespace(training=True), args=SimpleNamespace(center_rewards_coefficient=centering))
+    stand_in = trainer(
+        model=SimpleNamespace(training=True),
+        args=SimpleNamespace(center_rewards_coefficient=centering),
+    )
     model: Callable[..., Any] = lambda **_: SimpleNamespace(logits=scores)  # noqa: E731
     theirs = reward_trainer.RewardTrainer.compute_loss(stand_in, model, dict(inputs))
     chosen, rejected = scores[:, 0].chunk(2)
     lp = PairLogps(chosen=chosen, rejected=rejected, margin=inputs.get("margin"))
-    assert_same(LOSSES["bradley_terry"](lp, centering=centering or 0.0).mean(), theirs, scores)
+    assert_same(LOSSES["bradley_terry"](lp, center_rewards_coefficient=centering or 0.0).mean(), theirs, scores)

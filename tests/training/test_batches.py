@@ -68,6 +68,10 @@ class Sized:
     def chosen(self) -> Sample:
         return Sample((*self.prompt, 0), len(self.prompt))
 
+    @property
+    def samples(self) -> tuple[Sample]:
+        return (self.chosen,)
+
 
 def apart(sizes: list[int]) -> list[Sized]:
     """Pairs that share nothing."""

@@ -27,19 +27,19 @@ ROWS = [{"prompt": f"Question {i}?", "chosen": f" It is {i}.", "rejected": f" As
 def test_every_prompt_stands_before_the_next_pairs_answers() -> None:
     found = mismatched(PAIRS, max_length=1024)
     assert len(found) == len(PAIRS)
-    first, last = found[0].chosen, found[-1].rejected
+    first, last = found[0].samples[0], found[-1].samples[1]
     assert first.tokens == (60, 61, 62, *range(70, 74))
     assert first.prompt_tokens == 3
     assert last.tokens == (63, 61, 62, *range(90, 95))
     assert all(len(sample.tokens) <= 5 for item in mismatched(PAIRS, max_length=5) for sample in item.samples)
-    with pytest.raises(ConfigError, match="needs two pairs at least"):
+    with pytest.raises(ConfigError, match="needs two prompts at least"):
         mismatched(PAIRS[:1], max_length=1024)
 
 
 def test_a_refused_run_leaves_no_folder(tiny: Path, tmp_path: Path, write_file: WriteFile) -> None:
     """Or the corrected command would run into it."""
     file, out = write_file(ROWS[:1]), tmp_path / "out"
-    with pytest.raises(ConfigError, match="needs two pairs at least"):
+    with pytest.raises(ConfigError, match="needs two prompts at least"):
         train(file, model=str(tiny), out=out, loss="kto", allow={"all": "a test"})
     assert not out.exists()
     assert train(file, model=str(tiny), out=out, loss="dpo", allow={"all": "a test"}).updates == 1

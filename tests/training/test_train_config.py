@@ -66,7 +66,7 @@ def test_an_option_is_refused_where_it_does_nothing(loss: str, option: str):
 
 
 def test_every_option_of_a_loss_of_pairs_can_be_given():
-    assert {option for loss in PAIRWISE for option in loss_options(loss)} == set(LOSS_OPTIONS)
+    assert {option for loss in FACTS for option in loss_options(loss)} == set(LOSS_OPTIONS)
 
 
 def test_a_mixture_of_losses():
@@ -90,7 +90,7 @@ def test_a_mixture_of_losses():
         ("dpo:inf", "--loss dpo:inf: a weight must be above 0"),
         ("dpo,dpo", "--loss dpo,dpo: names a loss twice; add their weights up"),
         ("", '--loss: no loss is called "";'),
-        ("bradley_terry", "--loss bradley_terry does not take pairs of answers; those that do: dpo,"),
+        ("bradley_terry", "--loss bradley_terry trains a reward model: say --objective reward; others: dpo,"),
     ],
 )
 def test_an_objective_that_cannot_be_is_refused(loss: str, said: str):

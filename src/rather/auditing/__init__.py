@@ -9,11 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rather.auditing.findings import AuditInput, Check, Tokenised
-from rather.auditing.sanity import constant_answer, contradictions, duplicates, empty_sides, identical_sides
+from rather.auditing.sanity import (
+    constant_answer,
+    contradictions,
+    doubtful_labels,
+    duplicates,
+    empty_sides,
+    identical_sides,
+)
 from rather.auditing.shortcuts import length_difference, telling_words, words_of
 from rather.auditing.tokenised import identical_after_truncation, missing_end_of_turn
 from rather.errors import AuditStop, ConfigError
-from rather.records import Finding, Pair, Verdict
+from rather.records import NOUNS, Example, Finding, Kind, Verdict
 
 CHECKS: dict[str, Check] = {
     "identical_sides": identical_sides,
@@ -22,10 +29,18 @@ CHECKS: dict[str, Check] = {
     "missing_end_of_turn": missing_end_of_turn,
     "duplicates": duplicates,
     "contradictions": contradictions,
+    "doubtful_labels": doubtful_labels,
     "constant_answer": constant_answer,
     "length_difference": length_difference,
     "telling_words": telling_words,
 }
+
+SKIPPED: dict[Kind, tuple[str, ...]] = {
+    "pair": (),
+    "list": (),
+    "sample": ("identical_sides", "identical_after_truncation", "length_difference", "telling_words"),
+}
+"""Checks that say nothing of records of a kind; the audit names them."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,7 @@ class Audit:
     findings: tuple[Finding, ...]
     allowed: Mapping[str, str]
     pairs: int
+    kind: Kind = "pair"
 
     @property
     def verdict(self) -> Verdict:
@@ -53,6 +69,8 @@ class Audit:
         return {
             "verdict": self.verdict,
             "pairs": self.pairs,
+            "kind": self.kind,
+            "skipped": list(SKIPPED[self.kind]),
             "findings": [finding.model_dump() for finding in self.findings],
             "allowed": dict(self.allowed),
         }
@@ -69,25 +87,28 @@ class Audit:
         passed = [check for check in dict.fromkeys(finding.check for finding in self.findings) if check not in worse]
         if passed:
             said.append(f"audit: pass: {', '.join(passed)}")
-        return [*said, f"audit: verdict {self.verdict} on {self.pairs:,} pairs"]
+        if SKIPPED[self.kind]:
+            said.append(f"audit: skipped, for it compares two answers to one prompt: {', '.join(SKIPPED[self.kind])}")
+        return [*said, f"audit: verdict {self.verdict} on {self.pairs:,} {NOUNS[self.kind]}"]
 
 
 def audit(
-    pairs: Sequence[Pair],
+    records: Sequence[Example],
     *,
     intended: Sequence[str] = (),
     tokenised: Sequence[Tokenised] | None = None,
     allow: Mapping[str, str] | None = None,
 ) -> Audit:
-    """Run every check. `tokenised` (in the order of `pairs`) adds those that need a model's tokenizer.
+    """Run every check that makes sense of records of this kind. `tokenised` adds those that need a model's tokenizer.
 
     allow: check → reason; such a finding is kept on record but stops nothing. Raises ConfigError for an unknown check.
     """
     for check in allow or {}:
         _require_known(check)
-    given = AuditInput(pairs=pairs, intended=tuple(intended), tokenised=tokenised)
-    findings = [finding for check in CHECKS.values() for finding in check(given)]
-    return Audit(findings=tuple(findings), allowed=dict(allow or {}), pairs=len(pairs))
+    given = AuditInput(records=records, intended=tuple(intended), tokenised=tokenised)
+    checks = [check for name, check in CHECKS.items() if name not in SKIPPED[given.kind]]
+    findings = [finding for check in checks for finding in check(given)]
+    return Audit(findings=tuple(findings), allowed=dict(allow or {}), pairs=len(records), kind=given.kind)
 
 
 def require_no_stop(result: Audit) -> None:

@@ -29,8 +29,11 @@ def words_of(text: str) -> list[str]:
 
 
 def length_difference(given: AuditInput) -> list[Finding]:
-    """How often the longer answer is the chosen one, by a two-sided sign test over the pairs of unequal length."""
-    differences = np.array([len(words_of(pair.chosen)) - len(words_of(pair.rejected)) for pair in given.pairs])
+    """How often the longer answer is the chosen one, by a two-sided sign test over the pairs of unequal length.
+
+    Of a ranked list the best answer is compared with the last.
+    """
+    differences = np.array([len(words_of(better)) - len(words_of(worse)) for better, worse in given.pairs])
     unequal = int((differences != 0).sum())
     longer = int((differences > 0).sum())
     if not unequal:
@@ -61,13 +64,14 @@ def telling_words(given: AuditInput) -> list[Finding]:
     """Words that predict the label by themselves, those declared as intended aside.
 
     For each word the pairs in which exactly one side has it are counted; a fair word stands on either side equally
-    often. Two-sided binomial tests, Benjamini–Hochberg over all words that occur so in at least 8 pairs.
+    often; of a ranked list the best answer stands against the last. Two-sided binomial tests, Benjamini–Hochberg over
+    all words that occur so in at least 8 pairs.
     """
     intended = {word for text in given.intended for word in words_of(text)} - FUNCTION_WORDS
     on_chosen: Counter[str] = Counter()
     on_rejected: Counter[str] = Counter()
-    for pair in given.pairs:
-        chosen, rejected = set(words_of(pair.chosen)), set(words_of(pair.rejected))
+    for better, worse in given.pairs:
+        chosen, rejected = set(words_of(better)), set(words_of(worse))
         on_chosen.update(chosen - rejected)
         on_rejected.update(rejected - chosen)
     rows = []
@@ -84,7 +88,7 @@ def telling_words(given: AuditInput) -> list[Finding]:
             "side": "chosen" if wins * 2 > total else "rejected",
             "pairs": total,
             "share": max(wins, total - wins) / total,
-            "covers": total / len(given.pairs),
+            "covers": total / len(given.records),
             "q": float(q),
             "intended": word in intended,
         }

@@ -20,7 +20,7 @@ from rather.generation import sample
 from rather.model import Loaded, Renderer, TokenPair, load, load_tokenizer, model_hash
 from rather.pairing import Identity
 from rather.progress import say, task
-from rather.records import Question, Response, content_id
+from rather.records import JUDGED, Question, Response, content_id
 from rather.rundir import RunDir, open_run, peak_memory_gb, require_usable, write_json
 from rather.stats import Rate
 from rather.training.prepare import tokenise
@@ -171,6 +171,9 @@ def evaluate(
         if not held_out:
             raise InputError("no usable pair to score")
         say_refused(refused + unfit, rows)
+        said = [name for name in JUDGED if any(getattr(item.pair, name) is not None for item in held_out)]
+        if said:
+            say(f"note: {' and '.join(said)} of the pairs are not used here: every pair counts alike")
     renderer.require_system_prompt_acts(
         [question.prompt for question in questions] + [item.pair.prompt for item in held_out]
     )

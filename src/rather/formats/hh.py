@@ -10,6 +10,7 @@ from rather.formats.rows import Row
 from rather.records import Message, Pair
 
 FIELDS = frozenset({"chosen", "rejected"})
+REQUIRED = ("chosen", "rejected")
 
 _ANSWER = "\n\nAssistant:"
 _HUMAN = "\n\nHuman:"

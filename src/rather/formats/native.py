@@ -2,7 +2,7 @@
 
     {"prompt": [{"role": "user", "content": "…"}], "chosen": "…", "rejected": "…", "tags": {"kind": "identity"}}
 
-The prompt may also be plain text, which the answers continue.
+The prompt may also be plain text, which the answers continue. `probability`, `margin` and `weight` may stand beside them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from rather.formats.rows import Row
 from rather.records import Pair
 
 FIELDS = preference.FIELDS | {"tags", "id"}
+REQUIRED = preference.REQUIRED
 
 
 def matches(row: Row) -> bool:
@@ -27,24 +28,17 @@ def parse(row: Row) -> Pair:
         raise RowError(f'has an unknown field "{unknown[0]}"; known are {", ".join(sorted(FIELDS))}')
     if "prompt" not in row:
         raise RowError('has no "prompt"')
-    tags = row.get("tags")
-    tags = {} if tags is None else tags
-    if not isinstance(tags, dict):
-        raise RowError(f'"tags" is a {type(tags).__name__}, not an object')
-    # Parquet gives every row all keys of the column's struct; a null there means that the tag is absent.
-    tags = {key: value for key, value in tags.items() if value is not None}
     pair = preference.make_pair(
         preference.prompt_of(row["prompt"]),
         preference.answer_of(row["chosen"], "chosen"),
         preference.answer_of(row["rejected"], "rejected"),
-        tags,
+        preference.tags_of(row),
+        preference.judged_of(row),
     )
-    if row.get("id") not in (None, pair.id):
-        raise RowError(f'"id" is {row["id"]}, but the content has {pair.id}: the row was edited; remove its "id"')
+    preference.require_own_id(row, pair)
     return pair
 
 
 def write(pair: Pair) -> Row:
     """The row of a pair; `parse(write(pair))` has the same id."""
-    prompt = pair.prompt if isinstance(pair.prompt, str) else [message.model_dump() for message in pair.prompt]
-    return {"id": pair.id, "prompt": prompt, "chosen": pair.chosen, "rejected": pair.rejected, "tags": pair.tags}
+    return preference.written(pair, {"chosen": pair.chosen, "rejected": pair.rejected})

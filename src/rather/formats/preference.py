@@ -1,6 +1,7 @@
 """TRL's preference form: `prompt`, `chosen`, `rejected`, or the prompt inside both sides; as text or as chat turns.
 
-The native form is the same with `tags`; see `native.py`.
+Beside them `margin`, as TRL's reward trainer has it, `probability` (that chosen is the better answer) and `weight`: numbers,
+of which a null is none. The native form is the same with `tags`; see `native.py`.
 """
 
 from __future__ import annotations
@@ -8,15 +9,18 @@ from __future__ import annotations
 import difflib
 import os.path
 import unicodedata
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from rather.errors import RowError
 from rather.formats.rows import Row
-from rather.records import Message, Pair, Prompt
+from rather.records import JUDGED, Example, Message, Pair, Prompt
 
-FIELDS = frozenset({"prompt", "chosen", "rejected"})
+SIDES = frozenset({"prompt", "chosen", "rejected"})
+FIELDS = SIDES | set(JUDGED)
+REQUIRED = ("chosen", "rejected")
 
 
 def matches(row: Row) -> bool:
@@ -25,30 +29,83 @@ def matches(row: Row) -> bool:
 
 
 def parse(row: Row) -> Pair:
-    """One row as a pair. Columns beyond the three are the caller's to report."""
+    """One row as a pair. Columns beyond FIELDS are the caller's to report."""
+    return make_pair(*sides_of(row), judged=judged_of(row))
+
+
+def sides_of(row: Row) -> tuple[Prompt, str, str]:
+    """Prompt, chosen and rejected of a row."""
     chosen, rejected = row["chosen"], row["rejected"]
     if row.get("prompt") is not None:
         prompt = prompt_of(row["prompt"])
         if isinstance(prompt, str) and isinstance(chosen, list) and isinstance(rejected, list):
             # The answers are turns, so the text that they answer was one too.
             prompt = (Message(role="user", content=prompt),)
-        return make_pair(prompt, answer_of(chosen, "chosen"), answer_of(rejected, "rejected"))
+        return prompt, answer_of(chosen, "chosen"), answer_of(rejected, "rejected")
     # Cutting a prompt out of two answers would look like success.
-    others = {key.lower(): key for key in sorted(set(row) - FIELDS)}
+    others = {key.lower(): key for key in sorted(set(row) - SIDES)}
     misspelt = difflib.get_close_matches("prompt", others, n=1, cutoff=0.82)
     if misspelt:
         raise RowError(f'has no "prompt", but "{others[misspelt[0]]}"; rename it')
     if isinstance(chosen, str) and isinstance(rejected, str):
-        return make_pair(*split_text(chosen, rejected))
+        return split_text(chosen, rejected)
     if isinstance(chosen, str) != isinstance(rejected, str):
         raise RowError('has no "prompt", and only one of "chosen" and "rejected" is text, so they share none')
-    return make_pair(*split_turns(turns_of(chosen, "chosen"), turns_of(rejected, "rejected")))
+    return split_turns(turns_of(chosen, "chosen"), turns_of(rejected, "rejected"))
 
 
-def make_pair(prompt: Prompt, chosen: str, rejected: str, tags: dict[str, str] | None = None) -> Pair:
+def judged_of(row: Row) -> dict[str, Any]:
+    """What a row says of its pair besides the order of the answers."""
+    return {name: row[name] for name in JUDGED if row.get(name) is not None}
+
+
+ExampleT = TypeVar("ExampleT", bound=Example)
+
+
+def checked(row: Row, kind: type[ExampleT], **fields: Any) -> ExampleT:
+    """An example of a row's `fields` with its weight and tags, or a RowError that says which field cannot be used and why."""
+    for name in ("probability", "margin"):
+        if row.get(name) is not None:
+            raise RowError(f'has a "{name}", which only a pair has; remove it')
+    try:
+        record = kind(weight=row.get("weight"), tags=tags_of(row), **fields)
+    except ValidationError as error:
+        raise RowError(reason_of(error)) from error
+    require_own_id(row, record)
+    return record
+
+
+def written(record: Example, answers: Row) -> Row:
+    """The row of an example with these answers."""
+    prompt = record.prompt if isinstance(record.prompt, str) else [message.model_dump() for message in record.prompt]
+    judged = {name: value for name in JUDGED if (value := getattr(record, name, None)) is not None}
+    return {"id": record.id, "prompt": prompt, **answers, **judged, "tags": record.tags}
+
+
+def tags_of(row: Row) -> dict[str, Any]:
+    """A row's tags. Parquet gives every row all keys of the column's struct; a null there means that the tag is absent."""
+    tags = row.get("tags")
+    if tags is not None and not isinstance(tags, dict):
+        raise RowError(f'"tags" is a {type(tags).__name__}, not an object')
+    return {key: value for key, value in (tags or {}).items() if value is not None}
+
+
+def require_own_id(row: Row, record: Example) -> None:
+    """Refuse an `id` that is another content's."""
+    if row.get("id") not in (None, record.id):
+        raise RowError(f'"id" is {row["id"]}, but the content has {record.id}: the row was edited; remove its "id"')
+
+
+def make_pair(
+    prompt: Prompt,
+    chosen: str,
+    rejected: str,
+    tags: dict[str, str] | None = None,
+    judged: Mapping[str, Any] | None = None,
+) -> Pair:
     """A Pair, or a RowError that says which field cannot be used and why."""
     try:
-        return Pair(prompt=prompt, chosen=chosen, rejected=rejected, tags=tags or {})
+        return Pair(prompt=prompt, chosen=chosen, rejected=rejected, tags=tags or {}, **(judged or {}))
     except ValidationError as error:
         raise RowError(reason_of(error)) from error
 

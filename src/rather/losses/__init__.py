@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rather.losses.table import FACTS, LOSSES, SCORE_LOSSES, UNBOUNDED, Facts, Loss, loss_options, losses_with
+from rather.losses.table import (
+    FACTS,
+    LOSSES,
+    SCORE_LOSSES,
+    UNBOUNDED,
+    Facts,
+    Loss,
+    loss_options,
+    losses_taking,
+    losses_with,
+)
 
 if TYPE_CHECKING:
     from rather.losses.logps import ListLogps, PairLogps, SampleLogps
@@ -35,5 +45,6 @@ __all__ = [
     "PairLogps",
     "SampleLogps",
     "loss_options",
+    "losses_taking",
     "losses_with",
 ]

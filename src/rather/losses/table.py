@@ -76,6 +76,7 @@ FACTS: Mapping[str, Facts] = MappingProxyType(
         "logp_ratio": Facts("reference_free", reference=False, takes=("label", "margin")),
         "kto": Facts("unpaired", input="sample", needs=("baseline",)),
         "apo_zero_unpaired": Facts("unpaired", input="sample"),
+        "bco_unpaired": Facts("unpaired", input="sample", needs=("baseline",)),
         "plackett_luce": Facts("lists", input="list"),
         "bradley_terry": Facts("reward", input="score", reference=False, takes=("label", "margin")),
     }
@@ -115,6 +116,14 @@ def loss_options(name: str) -> dict[str, object]:
     arguments = _functions(FACTS[name].home)[name].args
     defaults = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     return {argument.arg: ast.literal_eval(default) for argument, default in defaults if default is not None}
+
+
+def losses_taking(said: str) -> tuple[str, ...]:
+    """Names of the losses that use what is said of a pair: "label", "margin", or "weight".
+
+    A weight multiplies a pair's value, so it goes with every loss whose values are each of one pair.
+    """
+    return tuple(name for name, facts in FACTS.items() if said in facts.takes or (said == "weight" and not facts.batch))
 
 
 def losses_with(option: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ All raise ValueError without a reference.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from rather.losses.logps import SampleLogps, given_or_fail
@@ -37,6 +38,22 @@ def apo_zero_unpaired(
     desirable_weight, undesirable_weight: λ_D and λ_U, as in `kto`.
     """
     return _utility_lost(lp, lp.log_ratios(), beta, desirable_weight, undesirable_weight)
+
+
+def bco_unpaired(
+    lp: SampleLogps, *, beta: float = 0.1, desirable_weight: float = 1.0, undesirable_weight: float = 1.0
+) -> Tensor:
+    """−λ_D·log σ(β·(r − b)) for good answers, −λ_U·log σ(−β·(r − b)) for bad ones [R]: BCO. Jung et al. 2024 (arXiv 2404.04656).
+
+    A classifier of single answers; r is the log-ratio. b is `lp.baseline`, the running mean of r over all answers seen, as
+    in TRL's BCO; None counts as 0, what is known before the first update. (The paper takes the middle of the two sides'
+    means, which is the same where good and bad answers are equally many.)
+
+    desirable_weight, undesirable_weight: λ_D and λ_U, as in `kto`.
+    """
+    gain = lp.log_ratios() if lp.baseline is None else lp.log_ratios() - lp.baseline
+    good, bad = -desirable_weight * F.logsigmoid(beta * gain), -undesirable_weight * F.logsigmoid(-beta * gain)
+    return torch.where(lp.desirable, good, bad)
 
 
 def _utility_lost(lp: SampleLogps, gain: Tensor, beta: float, desirable: float, undesirable: float) -> Tensor:

@@ -3,7 +3,7 @@
 from rather.model.load import Loaded, bf16_is_fast, load, load_tokenizer, machine, model_hash, pick_device, save
 from rather.model.logps import Completions, completions, pair_logps
 from rather.model.pack import Packed, Sample, pack
-from rather.model.render import Renderer, TokenPair
+from rather.model.render import Renderer, TokenExample, TokenList, TokenPair
 
 __all__ = [
     "Completions",
@@ -11,6 +11,8 @@ __all__ = [
     "Packed",
     "Renderer",
     "Sample",
+    "TokenExample",
+    "TokenList",
     "TokenPair",
     "bf16_is_fast",
     "completions",

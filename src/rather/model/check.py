@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from rather.model.logps import pair_logps
+from rather.model.logps import completions
 from rather.model.pack import Sample
 from rather.progress import say
 
@@ -14,7 +14,7 @@ from rather.progress import say
 TOLERANCE = {torch.float32: 2e-4, torch.bfloat16: 3e-2}
 
 
-def packing_is_exact(model: torch.nn.Module, pairs: Sequence[tuple[Sample, Sample]], *, dtype: torch.dtype) -> bool:
+def packing_is_exact(model: torch.nn.Module, pairs: Sequence[Sequence[Sample]], *, dtype: torch.dtype) -> bool:
     """True if `model` may be given packed input: tried on the shortest and the longest of `pairs`, and said if not.
 
     The longest too, because a sliding window is first felt there.
@@ -26,22 +26,20 @@ def packing_is_exact(model: torch.nn.Module, pairs: Sequence[tuple[Sample, Sampl
     return reason is None
 
 
-def packing_difference(
-    model: torch.nn.Module, pairs: Sequence[tuple[Sample, Sample]], *, dtype: torch.dtype
-) -> str | None:
+def packing_difference(model: torch.nn.Module, pairs: Sequence[Sequence[Sample]], *, dtype: torch.dtype) -> str | None:
     """None if packed and plain log-probabilities of `pairs` agree; else the reason why packing cannot be used."""
+    samples = [sample for pair in pairs for sample in pair]
     with torch.no_grad():
-        plain = pair_logps(model, pairs, dtype=dtype, packed=False)
+        theirs = completions(model, samples, dtype=dtype, packed=False).sums()
         try:
-            packed = pair_logps(model, pairs, dtype=dtype)
+            ours = completions(model, samples, dtype=dtype).sums()
         except (TypeError, ValueError, AttributeError, KeyError, RuntimeError) as error:
             # Whatever an unknown architecture answers to arguments it does not know.
             return f"it does not take packed input ({str(error).splitlines()[0][:120] if str(error) else type(error).__name__})"
-    for ours, theirs in ((packed.chosen, plain.chosen), (packed.rejected, plain.rejected)):
-        # Not finite on both sides is no difference of packing; the reference names it.
-        both = torch.isfinite(ours) | torch.isfinite(theirs)
-        differences = ((ours - theirs).abs() / theirs.abs().clamp(min=1.0))[both].nan_to_num(nan=torch.inf)
-        worst = max(differences.tolist(), default=0.0)
-        if worst > TOLERANCE[dtype]:
-            return f"packed log-probabilities differ from its own by {worst:.1e} of their size"
+    # Not finite on both sides is no difference of packing; the reference names it.
+    both = torch.isfinite(ours) | torch.isfinite(theirs)
+    differences = ((ours - theirs).abs() / theirs.abs().clamp(min=1.0))[both].nan_to_num(nan=torch.inf)
+    worst = max(differences.tolist(), default=0.0)
+    if worst > TOLERANCE[dtype]:
+        return f"packed log-probabilities differ from its own by {worst:.1e} of their size"
     return None

@@ -47,11 +47,11 @@ class Loaded:
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder, hub id or catalogued name."""
-    folder = _folder(name)
+    folder = folder_of(name)
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise _unusable(name, error) from error
+        raise unusable(name, error) from error
 
 
 def load(name: str, *, dtype: torch.dtype = torch.float32, device: str | None = None) -> Loaded:
@@ -59,13 +59,15 @@ def load(name: str, *, dtype: torch.dtype = torch.float32, device: str | None = 
 
     Raises ModelError with a cure when it is missing, not a causal language model, or needs code of its own.
     """
-    folder = _folder(name)
+    folder = folder_of(name)
     tokenizer = load_tokenizer(name)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        if any("SequenceClassification" in kind for kind in getattr(config, "architectures", None) or ()):
+            raise ModelError(f"{name} is a reward model, which scores answers and writes none; name a language model")
         if getattr(config, "is_encoder_decoder", False):
             raise ModelError(f"{name} is an encoder-decoder; a causal language model is needed")
-        with _without_bars():
+        with without_bars():
             model, found = AutoModelForCausalLM.from_pretrained(
                 folder,
                 config=config,
@@ -75,7 +77,7 @@ def load(name: str, *, dtype: torch.dtype = torch.float32, device: str | None = 
                 output_loading_info=True,
             )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise _unusable(name, error) from error
+        raise unusable(name, error) from error
     if found["missing_keys"]:  # transformers would go on with random numbers in their place
         raise ModelError(f"{name} has no weights for {min(found['missing_keys'])}; fetch or copy the model again")
     model.requires_grad_(True)
@@ -88,7 +90,7 @@ def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> N
 
     system_prompt: becomes the template's default for conversations without a system turn.
     """
-    with as_os_error(folder), _without_bars():
+    with as_os_error(folder), without_bars():
         loaded.model.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
     for file in folder.iterdir():
@@ -100,7 +102,7 @@ def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> N
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
+def without_bars() -> Iterator[None]:
     """transformers' own progress bars would tear ours apart; a caller's setting comes back afterwards."""
     wanted = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
@@ -145,7 +147,7 @@ def bf16_is_fast(device: str) -> bool:
     return device == "cuda" and torch.cuda.is_bf16_supported()
 
 
-def _folder(name: str) -> Path:
+def folder_of(name: str) -> Path:
     """The folder that holds a model; one on the hub is taken from its local cache, or fetched there."""
     path = resolve(name)
     folder = Path(path)
@@ -161,10 +163,11 @@ def _folder(name: str) -> Path:
     try:
         return Path(snapshot_download(path, allow_patterns=[f"*{kind}" for kind in (*_KINDS, ".txt")]))
     except (OSError, ValueError) as error:
-        raise _unusable(name, error) from error
+        raise unusable(name, error) from error
 
 
-def _unusable(name: str, error: Exception) -> ModelError:
+def unusable(name: str, error: Exception) -> ModelError:
+    """What to say of a folder that transformers cannot load."""
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     if isinstance(error, SafetensorError):
         cure = "the weights are damaged; fetch or copy them again"
@@ -179,4 +182,4 @@ def _unusable(name: str, error: Exception) -> ModelError:
 
 def model_hash(name: str) -> str:
     """SHA-256 over the files that decide what a model computes: weights, config, tokenizer, template."""
-    return hash_files([file for file in _folder(name).iterdir() if file.suffix in _KINDS])
+    return hash_files([file for file in folder_of(name).iterdir() if file.suffix in _KINDS])

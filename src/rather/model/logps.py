@@ -91,7 +91,7 @@ def _at_places(model: torch.nn.Module, batch: Packed, *, dtype: torch.dtype) -> 
     """[U, H] the last hidden states that predict a completion token, and the head that reads them."""
     base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model  # pyright: ignore[reportCallIssue]
     with shared_embedding(base) as shared:
-        hidden_UH, head = _hidden(base, batch, dtype=dtype)[batch.place_U], head_of(base)
+        hidden_UH, head = hidden_states(base, batch, dtype=dtype)[batch.place_U], head_of(base)
     return hidden_UH, head if shared.weight_VH is None else replace(head, weight_VH=shared.weight_VH)
 
 
@@ -101,7 +101,7 @@ def _without_adapter(model: torch.nn.Module) -> AbstractContextManager[object]:
     return nullcontext() if disable is None else disable()
 
 
-def _hidden(base: Any, batch: Packed, *, dtype: torch.dtype) -> Tensor:
+def hidden_states(base: Any, batch: Packed, *, dtype: torch.dtype) -> Tensor:
     """[T, H] the last hidden state of every packed token."""
     with packed_attention(base), autocast(batch.token_T.device, dtype):
         return base.base_model(

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from rather.errors import ConfigError, ModelError, RowError
 from rather.model.pack import Sample
-from rather.records import Message, Pair, Prompt, Response
+from rather.records import Example, Message, Pair, Prompt, Response
 
 _PROBE = "rather-probe"
 
@@ -29,6 +29,10 @@ class TokenPair:
     rejected: Sample
     chosen_truncated: bool
     rejected_truncated: bool
+
+    @property
+    def record(self) -> Pair:
+        return self.pair
 
     @property
     def samples(self) -> tuple[Sample, Sample]:
@@ -45,12 +49,46 @@ class TokenPair:
         return self.chosen.prompt_tokens + self.chosen.completion_tokens + self.rejected.completion_tokens
 
 
+@dataclass(frozen=True)
+class TokenList:
+    """A ranked list or a single answer as it will be trained, an answer a sample. A truncated one has lost its end-of-turn."""
+
+    record: Example
+    samples: tuple[Sample, ...]
+    truncated: tuple[bool, ...]
+
+    @property
+    def chosen_truncated(self) -> bool:
+        """True if a good answer was cut: the best of a list, or a good single one."""
+        return any(self.truncated[: len(self.record.good)])
+
+    @property
+    def rejected_truncated(self) -> bool:
+        """True if another answer was cut."""
+        return any(self.truncated[len(self.record.good) :])
+
+    @property
+    def same_tokens(self) -> bool:
+        """True if nothing is left to tell two answers apart."""
+        return len({sample.tokens for sample in self.samples}) < len(self.samples)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all conversations, the prompt counted once."""
+        return self.samples[0].prompt_tokens + sum(sample.completion_tokens for sample in self.samples)
+
+
+TokenExample = TokenPair | TokenList
+"""What is trained on: `record`, `samples` in the order of its answers, `tokens`."""
+
+
 class Renderer:
     """Turns prompts and pairs into token ids with a model's own tokenizer and chat template.
 
     max_length     tokens that a conversation may have; a longer answer is cut at its end
     stop_tokens    ids at which the model stops generating
     system_prompt  put before every conversation that has no system turn, in place of the template's own
+    whole          keep what a template writes behind the end of the turn, as a scorer of rendered conversations sees it
     """
 
     def __init__(
@@ -60,12 +98,14 @@ class Renderer:
         max_length: int = 1024,
         stop_tokens: frozenset[int] = frozenset(),
         system_prompt: str | None = None,
+        whole: bool = False,
     ) -> None:
         if max_length < 2:
             raise ConfigError(f"--max-length {max_length}: must be 2 or more, a token of prompt and one of answer")
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.system_prompt = system_prompt
+        self.whole = whole
         self.has_template = bool(tokenizer.chat_template)
         eos = tokenizer.eos_token_id
         self._text_end: int | None = eos if isinstance(eos, int) else None
@@ -81,11 +121,19 @@ class Renderer:
 
     def pair(self, pair: Pair) -> TokenPair:
         """Tokenise both conversations. Raises RowError where no honest training example can be made."""
-        self._refuse_reserved(pair)
-        prompt = self.prompt_tokens(pair.prompt)
-        chosen = self._conversation(pair.prompt, pair.chosen)
-        rejected = self._conversation(pair.prompt, pair.rejected)
-        boundary = min(_shared(prompt, chosen), _shared(prompt, rejected))
+        (chosen, rejected), (chosen_cut, rejected_cut) = self._samples(pair)
+        return TokenPair(pair, chosen, rejected, chosen_truncated=chosen_cut, rejected_truncated=rejected_cut)
+
+    def example(self, record: Example) -> TokenExample:
+        """The same for a record of any kind."""
+        return self.pair(record) if isinstance(record, Pair) else TokenList(record, *self._samples(record))
+
+    def _samples(self, record: Example) -> tuple[tuple[Sample, ...], tuple[bool, ...]]:
+        """The conversation of each answer, all with one prompt, and whether it was cut."""
+        self._refuse_reserved(record)
+        prompt = self.prompt_tokens(record.prompt)
+        whole = [self._conversation(record.prompt, answer) for answer in record.answers]
+        boundary = min(_shared(prompt, tokens) for tokens in whole)
         # A token that spans the border of prompt and answer moves the boundary back; the texts still agree there.
         if boundary < 1:
             raise RowError("the prompt and its answer begin with one token, so nothing is left to be given")
@@ -93,12 +141,9 @@ class Renderer:
             raise RowError(
                 f"the prompt has {boundary:,} tokens and leaves no room for an answer in {self.max_length:,}"
             )
-        return TokenPair(
-            pair=pair,
-            chosen=Sample(tuple(chosen[: self.max_length]), boundary),
-            rejected=Sample(tuple(rejected[: self.max_length]), boundary),
-            chosen_truncated=len(chosen) > self.max_length,
-            rejected_truncated=len(rejected) > self.max_length,
+        return (
+            tuple(Sample(tuple(tokens[: self.max_length]), boundary) for tokens in whole),
+            tuple(len(tokens) > self.max_length for tokens in whole),
         )
 
     def response(self, response: Response) -> Sample:
@@ -137,6 +182,8 @@ class Renderer:
             raise RowError("the chat template closes this answer otherwise than it closes a plain one")
         if _visible(answer) not in _visible(text[len(asked) :]):
             raise RowError("the chat template does not show the whole answer")
+        if self.whole:
+            return self._encode(text)
         if self._chat_end is None:  # the template closes a turn with no token of its own
             if self._text_end is None:
                 raise ModelError(
@@ -199,14 +246,12 @@ class Renderer:
         texts = {str(token) for token in (*self.tokenizer.all_special_tokens, *added, *ends)}
         return tuple(sorted(text for text in texts if text.strip()))
 
-    def _refuse_reserved(self, pair: Pair) -> None:
+    def _refuse_reserved(self, record: Example) -> None:
         """Text that spells a special token would be read as one, and a second end-of-turn trained inside the answer."""
-        if isinstance(pair.prompt, str):  # the border of the two may spell one as well
-            pair = pair.model_copy(
-                update={"chosen": pair.prompt + pair.chosen, "rejected": pair.prompt + pair.rejected}
-            )
-        messages = [pair.prompt] if isinstance(pair.prompt, str) else [message.content for message in pair.prompt]
-        for name, text in [*(("prompt", m) for m in messages), ("chosen", pair.chosen), ("rejected", pair.rejected)]:
+        before = record.prompt if isinstance(record.prompt, str) else ""  # the border of the two may spell one as well
+        messages = [record.prompt] if isinstance(record.prompt, str) else [turn.content for turn in record.prompt]
+        answers = [(name, before + text) for name, text in record.named]
+        for name, text in [*(("prompt", message) for message in messages), *answers]:
             for token in self._reserved:
                 if token in text:
                     raise RowError(f'"{name}" contains the model\'s special token {token}')

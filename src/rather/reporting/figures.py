@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from math import nan
 from typing import Any
 
 import matplotlib
@@ -44,7 +45,7 @@ def training_curves(metrics: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
             figure = Figure(figsize=(4.6, 2.6), layout="constrained")
             axes = figure.subplots()
             for key, label, colour in series:
-                axes.plot(steps, [row[key] for row in metrics], color=colour, label=label, linewidth=1.6)
+                axes.plot(steps, [row.get(key, nan) for row in metrics], color=colour, label=label, linewidth=1.6)
             if "loss" not in {key for key, *_ in series}:
                 axes.axhline(0, color="#888888", linewidth=0.8)
             if len(series) > 1:
@@ -75,7 +76,7 @@ def comparison_curves(runs: Mapping[str, Sequence[dict[str, Any]]]) -> list[tupl
             figure = Figure(figsize=(4.6, 2.9), layout="constrained")
             axes = figure.subplots()
             for number, (name, rows) in enumerate(runs.items()):
-                values = [row[key] for row in rows]
+                values = [row.get(key, nan) for row in rows]
                 axes.plot(
                     [row["step"] for row in rows], values, color=MANY[number % len(MANY)], label=name, linewidth=1.4,
                     linestyle=("-", "--", ":")[number // len(MANY) % 3],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 Row = tuple[str, str, str, str]
@@ -27,7 +28,7 @@ def headline(figures: Mapping[str, Any], audit: Mapping[str, Any], metrics: Sequ
     elif metrics:
         last = metrics[-1]
         said.append(
-            f"After {last['step']} updates the loss is {last['loss']:.3f} and the margin {last['margin']:+.2f} nats."
+            f"After {last['step']} updates the loss is {last['loss']:.3f} and the margin {_signed(last.get('margin'))} nats."
         )
         said.append("What the model now says has not been measured yet: `rather evaluate`.")
     if audit:
@@ -106,14 +107,14 @@ def comparison_rows(
     rows = []
     for name, metrics in runs.items():
         tail = metrics[-max(1, len(metrics) // 10) :]
-        mean = {key: sum(row[key] for row in tail) / len(tail) for key in tail[0]}
+        mean = {key: fmean(row[key] for row in tail if key in row) for row in tail for key in row}
         rows.append(
             (
                 name,
                 f"{mean['loss']:.4f}",
                 f"{mean['accuracy']:.0%}",
-                f"{mean['chosen_logp_change_per_token']:+.3f}",
-                f"{mean['rejected_logp_change_per_token']:+.3f}",
+                _signed(mean.get("chosen_logp_change_per_token"), digits=3),
+                _signed(mean.get("rejected_logp_change_per_token"), digits=3),
                 ", ".join(manifests[name].get("warnings", {})) or "–",
             )
         )
@@ -137,6 +138,10 @@ def provenance(manifests: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, st
     versions = next(iter(manifests.values()), {}).get("versions", {})
     rows += [(name, str(version)) for name, version in versions.items()]
     return rows
+
+
+def _signed(value: float | None, *, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:+.{digits}f}"
 
 
 _LANGUAGES = {"en": "English", "zh": "Chinese"}

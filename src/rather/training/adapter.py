@@ -9,14 +9,19 @@ from transformers import PreTrainedModel
 from rather.model import Loaded
 
 
-def add_lora(loaded: Loaded, rank: int, *, seed: int) -> PeftModel:
+def add_lora(loaded: Loaded, rank: int, *, seed: int, scalar: bool = False) -> PeftModel:
     """The model with a fresh adapter of `rank` (α = 2·rank, no dropout); only the adapter is trainable.
 
-    The adapter starts as zero, so the policy starts as the reference, and no second model is ever loaded.
+    scalar: it is a reward model, whose head is trained whole. The adapter starts as zero, so the policy starts as the
+    reference, and no second model is ever loaded.
     """
     torch.manual_seed(seed)
     config = LoraConfig(
-        r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="SEQ_CLS" if scalar else "CAUSAL_LM",
     )
     adapted = get_peft_model(loaded.model, config)
     adapted.eval()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rather.errors import ConfigError
 from rather.losses import FACTS, PairLogps
-from rather.training.objective import Objective
+from rather.training.objective import Logps, Objective, log_ratios_of
 
 # β-DPO's moving average (Wu et al. 2024, arXiv 2407.08639, section 4.3).
 MOMENTUM = 0.9
@@ -20,7 +20,7 @@ class Baseline:
     """The level before an update is made of the updates before it; None before the first.
 
     kept_for  "bco": mean of ½(r_c + r_r) over all pairs so far; "beta_dpo": moving average of the updates' mean h;
-              "kto": what was measured for this very update (mismatch.py)
+              "bco_unpaired": mean of r over all answers so far; "kto": what was measured for this very update (mismatch.py)
     """
 
     kept_for: str | None
@@ -39,14 +39,14 @@ class Baseline:
         """[] for `PairLogps.baseline`."""
         return None if self.level is None else torch.tensor(self.level, device=device)
 
-    def seen(self, logps: PairLogps) -> None:
-        """Take in an update's pairs, once it is done."""
-        if self.kept_for == "bco":
-            chosen, rejected = logps.log_ratios()
-            mean, count = float((chosen + rejected).double().mean()) / 2, len(chosen)
+    def seen(self, logps: Logps) -> None:
+        """Take in an update's examples, once it is done."""
+        if self.kept_for in ("bco", "bco_unpaired"):
+            ratios = log_ratios_of(logps)
+            mean, count = float(ratios.double().mean()), len(ratios) // (2 if isinstance(logps, PairLogps) else 1)
             self.level = ((self.level or 0.0) * self.pairs + mean * count) / (self.pairs + count)
             self.pairs += count
-        elif self.kept_for == "beta_dpo":
+        elif self.kept_for == "beta_dpo" and isinstance(logps, PairLogps):
             mean = float(logps.log_ratio_margin().double().mean())
             self.level = mean if self.level is None else MOMENTUM * self.level + (1 - MOMENTUM) * mean
             self.pairs += len(logps.chosen)

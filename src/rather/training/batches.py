@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-from rather.model import TokenPair
+from rather.model import TokenExample
 
 Update = tuple[int, ...]
 Cut = tuple[int, ...]
@@ -25,7 +25,7 @@ def all_updates(pairs: int, batch_pairs: int, *, epochs: int, seed: int, shuffle
         yield from updates_of_epoch(pairs, batch_pairs, epoch=epoch, seed=seed, shuffle=shuffle)
 
 
-def micro_batches(update: Update, token_pairs: Sequence[TokenPair], *, token_budget: int) -> list[Cut]:
+def micro_batches(update: Update, token_pairs: Sequence[TokenExample], *, token_budget: int) -> list[Cut]:
     """Cut an update so that each part has at most `token_budget` packed tokens; a longer pair stands alone.
 
     Pairs that share a prompt stand together, and what they share is counted once. The order within an update and its
@@ -34,7 +34,7 @@ def micro_batches(update: Update, token_pairs: Sequence[TokenPair], *, token_bud
     cuts: list[Cut] = []
     current: list[int] = []
     used = 0
-    for index in sorted(update, key=lambda index: token_pairs[index].chosen.tokens):
+    for index in sorted(update, key=lambda index: token_pairs[index].samples[0].tokens):
         size = token_pairs[index].tokens
         new = size - (_shared(token_pairs[current[-1]], token_pairs[index]) if current else 0)
         if current and used + new > token_budget:
@@ -47,8 +47,8 @@ def micro_batches(update: Update, token_pairs: Sequence[TokenPair], *, token_bud
     return cuts
 
 
-def _shared(before: TokenPair, after: TokenPair) -> int:
+def _shared(before: TokenExample, after: TokenExample) -> int:
     """Tokens that two pairs begin with in common, up to the end of the shorter prompt."""
-    most = min(before.chosen.prompt_tokens, after.chosen.prompt_tokens)
-    ours, theirs = before.chosen.tokens, after.chosen.tokens
-    return next((place for place in range(most) if ours[place] != theirs[place]), most)
+    ours, theirs = before.samples[0], after.samples[0]
+    most = min(ours.prompt_tokens, theirs.prompt_tokens)
+    return next((place for place in range(most) if ours.tokens[place] != theirs.tokens[place]), most)

@@ -9,20 +9,22 @@ from pydantic import Field, model_validator
 
 from rather.config import Config, did_you_mean
 from rather.errors import ConfigError
-from rather.losses import FACTS, loss_options, losses_with
+from rather.losses import FACTS, SCORE_LOSSES, loss_options, losses_with
 
 # Options that belong to losses. Each reaches every term of the objective that takes it.
 LOSS_OPTIONS = (
     "beta", "label_smoothing", "f_divergence", "alpha", "gamma", "tau", "per_token", "dpop_lambda", "variant",
-    "desirable_weight", "undesirable_weight",
+    "desirable_weight", "undesirable_weight", "center_rewards_coefficient",
 )  # fmt: skip
 
 
 class TrainConfig(Config):
     """How to train on pairs."""
 
+    objective: Literal["policy", "reward"] = "policy"
+    """What to train: a language model that holds the preferences, or a reward model that scores answers by them."""
     loss: str = "dpo"
-    """The objective: a loss, or several with weights, as in dpo:0.8,sft:0.2. docs/losses.md lists them with their formulas."""
+    """A loss, or several with weights, as in dpo:0.8,sft:0.2 (docs/losses.md); bradley_terry for a reward model."""
     beta: float | None = Field(default=None, gt=0, le=100)
     """Strength of the pull to the reference, or whatever a loss calls β (for most 0.1). Larger stays closer."""
     label_smoothing: float | None = Field(default=None, ge=0, lt=0.5)
@@ -42,9 +44,11 @@ class TrainConfig(Config):
     variant: Literal["tdpo1", "tdpo2"] | None = None
     """tdpo: which of the paper's two objectives."""
     desirable_weight: float | None = Field(default=None, gt=0)
-    """kto, apo_zero_unpaired: weight of good answers (1 if not given)."""
+    """kto, apo_zero_unpaired, bco_unpaired: weight of good answers (1 if not given)."""
     undesirable_weight: float | None = Field(default=None, gt=0)
-    """kto, apo_zero_unpaired: weight of bad answers (1 if not given)."""
+    """kto, apo_zero_unpaired, bco_unpaired: weight of bad answers (1 if not given)."""
+    center_rewards_coefficient: float | None = Field(default=None, ge=0)
+    """bradley_terry: weight of (score of chosen + score of rejected)², which holds scores around 0 (0 if not given)."""
     sft_weight: float = Field(default=0.0, ge=0, le=100)
     """Weight of chosen's negative log-likelihood per token, added to the loss. Above 0 it keeps chosen likely."""
     ref_sync_steps: int | None = Field(default=None, ge=1)
@@ -52,7 +56,7 @@ class TrainConfig(Config):
     ref_mixup_alpha: float | None = Field(default=None, gt=0, le=1)
     """TR-DPO: how far the reference moves, 1 all the way (0.6 if not given)."""
     batch_pairs: int = Field(default=8, ge=1, le=100_000)
-    """Pairs in one update. Micro-batches are cut from it by length and change nothing but memory."""
+    """Pairs (ranked lists, single answers) in one update. Micro-batches are cut from it by length: only memory depends on them."""
     lr: float | None = Field(default=None, gt=0, le=1)
     """Peak learning rate: 1e-6 for full fine-tuning and 1e-4 for LoRA if not given."""
     epochs: int = Field(default=1, ge=1, le=1000)
@@ -80,10 +84,19 @@ class TrainConfig(Config):
     save_every: int = Field(default=50, ge=1)
     """Updates between checkpoints. A killed run resumes from the last one."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _reward_loss(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("objective") == "reward" and "loss" not in values:
+            return {**values, "loss": "bradley_terry"}
+        return values
+
     @model_validator(mode="after")
     def _options_act(self) -> TrainConfig:
         for name, _ in self._parsed():
-            _require_trainable(name)
+            _require_trainable(name, self.objective)
+        if self.objective == "reward" and self.sft_weight:
+            raise ConfigError("--sft-weight does nothing with --objective reward: a reward model writes no answer")
         for option in LOSS_OPTIONS:
             if getattr(self, option) is not None and not any(option in loss_options(name) for name, _ in self.terms):
                 flag, known = option.replace("_", "-"), ", ".join(losses_with(option))
@@ -147,9 +160,15 @@ class TrainConfig(Config):
         return 1.0
 
 
-def _require_trainable(name: str) -> None:
-    pairwise = [known for known, facts in FACTS.items() if facts.input in ("pair", "sample")]
+def _require_trainable(name: str, objective: str) -> None:
+    if objective == "reward":
+        if name not in SCORE_LOSSES:
+            raise ConfigError(f"--loss {name} does not train a reward model; with --objective reward leave --loss out")
+        return
+    of_answers = [known for known in FACTS if known not in SCORE_LOSSES]
     if name not in FACTS:
-        raise ConfigError(f'--loss: no loss is called "{name}"{did_you_mean(name, pairwise)}')
-    if name not in pairwise:
-        raise ConfigError(f"--loss {name} does not take pairs of answers; those that do: {', '.join(pairwise)}")
+        raise ConfigError(f'--loss: no loss is called "{name}"{did_you_mean(name, of_answers)}')
+    if name not in of_answers:
+        raise ConfigError(
+            f"--loss {name} trains a reward model: say --objective reward; others: {', '.join(of_answers)}"
+        )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rather.auditing import Audit
 from rather.auditing import audit as check
 from rather.errors import InputError
-from rather.formats import Source, load_pairs, name_of, require_clean, say_refused
+from rather.formats import Source, load_examples, name_of, require_clean, say_refused
 
 
 def audit(
@@ -25,15 +25,15 @@ def audit(
 
     Raises InputError for rows that cannot be used (unless `skip_bad`), and ModelError.
     """
-    given, refused, rows = load_pairs(pairs, limit=limit, as_chat=as_chat)
+    given, refused, rows = load_examples(pairs, limit=limit, as_chat=as_chat)
     tokenised = None
     if model is not None:
         # Only here: an audit of the data alone needs no torch.
         from rather.model import Renderer, load_tokenizer
-        from rather.training.prepare import tokenise
+        from rather.training.prepare import tokenise_examples
 
-        tokenised, unfit = tokenise(given, Renderer(load_tokenizer(model), max_length=max_length))
-        given = [item.pair for item in tokenised]
+        tokenised, unfit = tokenise_examples(given, Renderer(load_tokenizer(model), max_length=max_length))
+        given = [item.record for item in tokenised]
         refused += unfit
     if not skip_bad:
         require_clean(refused, rows)

@@ -104,4 +104,5 @@ class Watch:
 
 
 def _mean(rows: Sequence[Row], name: str) -> float:
-    return fmean(row[name] for row in rows)
+    """Over the rows that have it; 0, which no guard minds, where none has."""
+    return fmean([row[name] for row in rows if name in row] or [0.0])

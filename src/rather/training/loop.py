@@ -8,15 +8,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rather.errors import Interrupted, NonFiniteLoss, RunDirError, TrainError
-from rather.losses import PairLogps
-from rather.model import TokenPair
+from rather.model import TokenExample
 from rather.progress import say, task
 from rather.rundir import atomic_file
 from rather.training.allocator import Heap, give_back_memory
@@ -28,8 +27,9 @@ from rather.training.guards import Watch
 from rather.training.memory import SMALLEST, OutOfMemory
 from rather.training.mismatch import Mismatch
 from rather.training.moving import MovingReference
-from rather.training.objective import Objective
+from rather.training.objective import Logps, Objective, log_ratios_of
 from rather.training.reference import Reference
+from rather.training.said import UNSAID, Said
 from rather.training.step import MicroBatch, NonFinite, StepStats, train_step
 from rather.training.track import Log
 
@@ -47,13 +47,14 @@ class Learner:
     optimizer: torch.optim.Optimizer
     objective: Objective
     baseline: Baseline
-    token_pairs: Sequence[TokenPair]
-    reference: Reference
+    token_pairs: Sequence[TokenExample]
+    reference: Reference | None
     reference_model: torch.nn.Module | None
     config: TrainConfig
     dtype: torch.dtype
     packed: bool
     token_budget: int
+    said: Said = UNSAID
     moving: MovingReference | None = None
     mismatch: Mismatch | None = None
 
@@ -77,7 +78,7 @@ class Learner:
                     packed=self.packed,
                     reference_model=self.reference_model,
                     baseline=self.baseline,
-                    on_logps=self._check_first if first else lambda logps: None,
+                    on_logps=self._check_first if first and self.reference else lambda logps: None,
                 )
             except OutOfMemory as error:
                 self._lower_budget(cuts, error)
@@ -102,25 +103,25 @@ class Learner:
         moved = self.moving
         return MicroBatch(
             samples=tuple(item.samples for item in items),
-            reference=self.reference.of(indices)
-            if moved is None
-            else moved.of(samples, dtype=self.dtype, packed=self.packed),
-            ids=tuple(item.pair.id for item in items),
+            reference=moved.of(samples, dtype=self.dtype, packed=self.packed)
+            if moved is not None
+            else self.reference and self.reference.of(indices),
+            ids=tuple(item.record.id for item in items),
+            said=self.said.of(indices),
+            kind=items[0].record.kind,
         )
 
-    def _check_first(self, logps: PairLogps) -> None:
-        """Before anything is learned policy and reference are the same model, so both answers' rewards must be 0.
+    def _check_first(self, logps: Logps) -> None:
+        """Before anything is learned policy and reference are the same model, so every answer's reward must be 0.
 
         A log-ratio of r nats moves the loss by at most β·r/2 (the slope of −log σ at 0 is ½).
         """
-        for policy, reference in ((logps.chosen, logps.ref_chosen), (logps.rejected, logps.ref_rejected)):
-            assert reference is not None
-            worst = self.config.reward_scale * float((policy.detach() - reference).abs().max()) / 2
-            if not worst <= STEP_0_LOSS[self.dtype]:
-                raise TrainError(
-                    f"policy and reference differ before the first update, which moves the first loss by {worst:.3g}; the "
-                    "model computes different values for the same input (dropout? unstable kernels?)"
-                )
+        worst = self.config.reward_scale * float(log_ratios_of(logps).detach().abs().max()) / 2
+        if not worst <= STEP_0_LOSS[self.dtype]:
+            raise TrainError(
+                f"policy and reference differ before the first update, which moves the first loss by {worst:.3g}; the "
+                "model computes different values for the same input (dropout? unstable kernels?)"
+            )
 
 
 def run_updates(
@@ -178,7 +179,7 @@ def run_updates(
             if learner.moving:
                 learner.moving.after(step + 1)
             speed = len(update) / max(time.monotonic() - update_began, 1e-9)
-            last = {"step": step + 1, **asdict(stats), "lr": lr, "pairs_per_s": speed}
+            last = {"step": step + 1, **stats.row(), "lr": lr, "pairs_per_s": speed}
             write_metrics(last)
             log(last)
             for warning in watch.after(last):
@@ -200,8 +201,8 @@ def learning_rate(step: int, steps: int, *, peak: float, warmup: float) -> float
     return peak * (steps - step) / max(steps - rising, 1)
 
 
-def _non_finite(error: NonFinite, step: int, checkpoints: Path, token_pairs: Sequence[TokenPair]) -> NonFiniteLoss:
-    places = {item.pair.id: item.pair.source for item in token_pairs}
+def _non_finite(error: NonFinite, step: int, checkpoints: Path, token_pairs: Sequence[TokenExample]) -> NonFiniteLoss:
+    places = {item.record.id: item.record.source for item in token_pairs}
     named = ", ".join(f"{pair_id} ({places[pair_id] or 'no file'})" for pair_id in error.ids[:4])
     more = f" and {len(error.ids) - 4} more" if len(error.ids) > 4 else ""
     return NonFiniteLoss(
@@ -213,10 +214,10 @@ def _non_finite(error: NonFinite, step: int, checkpoints: Path, token_pairs: Seq
 
 
 def _note(stats: StepStats, speed: float) -> str:
-    return (
-        f"loss {stats.loss:.3f} margin {stats.margin:+.2f} acc {stats.accuracy:.0%} "
-        f"chosen {stats.chosen_logp_change_per_token:+.2f}/token {speed:.1f} pairs/s"
-    )
+    margin = "" if stats.margin is None else f"margin {stats.margin:+.2f} "
+    change = stats.chosen_logp_change_per_token
+    chosen = "" if change is None else f"chosen {change:+.2f}/token "
+    return f"loss {stats.loss:.3f} {margin}acc {stats.accuracy:.0%} {chosen}{speed:.1f} pairs/s"
 
 
 def _read_metrics(path: Path) -> list[dict[str, float]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from rather.model import TokenPair, completions, pack
+from rather.model import TokenExample, completions, pack
 
 # A micro-batch takes at most this share of what is free once weights, gradients and optimiser have their part.
 SHARE = 0.5
@@ -24,18 +24,28 @@ class OutOfMemory(Exception):
 
 
 def find_token_budget(
-    model: torch.nn.Module, token_pairs: Sequence[TokenPair], *, dtype: torch.dtype, packed: bool
+    model: torch.nn.Module,
+    token_pairs: Sequence[TokenExample],
+    *,
+    dtype: torch.dtype,
+    packed: bool,
+    forward: Callable[..., object] = completions,
 ) -> int:
     """Packed tokens of one micro-batch. It bounds memory and changes nothing that is learned."""
     device = next(model.parameters()).device
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     free = free_bytes(device) - trained * 4 * 3  # gradient and two moments, all fp32
-    per_token = bytes_per_token(model, token_pairs, dtype=dtype, packed=packed)
+    per_token = bytes_per_token(model, token_pairs, dtype=dtype, packed=packed, forward=forward)
     return max(SMALLEST, min(ENOUGH.get(device.type, 4096), int(SHARE * free / per_token)))
 
 
 def bytes_per_token(
-    model: torch.nn.Module, token_pairs: Sequence[TokenPair], *, dtype: torch.dtype, packed: bool
+    model: torch.nn.Module,
+    token_pairs: Sequence[TokenExample],
+    *,
+    dtype: torch.dtype,
+    packed: bool,
+    forward: Callable[..., object] = completions,
 ) -> float:
     """What a forward keeps for its backward, measured on the median pair."""
     by_length = sorted(token_pairs, key=lambda item: item.tokens)
@@ -50,7 +60,8 @@ def bytes_per_token(
         return tensor
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        completions(model, samples, dtype=dtype, packed=packed)
+        found = forward(model, samples, dtype=dtype, packed=packed)
+    del found
     cast = sum(p.numel() * 2 for p in model.parameters()) if dtype == torch.bfloat16 else 0  # weights cast by autocast
     return max(sum(kept.values()) - cast, 1) / len(pack(samples).token_T)
 

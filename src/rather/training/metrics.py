@@ -1,14 +1,20 @@
-"""The words of `metrics.jsonl`."""
+"""The words of `metrics.jsonl`.
+
+A mean of none (an update without a good, or without a bad, single answer) is left out. Of a reward model the rewards are its
+scores, and there are no log-probabilities.
+"""
 
 from __future__ import annotations
 
 METRICS = {
     "step": "number of the update, from 1",
-    "loss": "what is minimised, SFT term included, in nats a pair",
+    "loss": "what is minimised, SFT term and weights included, in nats a pair",
     "margin": "chosen_reward − rejected_reward",
-    "accuracy": "share of pairs with margin above 0; an exact tie counts half",
-    "chosen_reward": "β·(log π − log π_ref) of the chosen answer (β = 1 for losses without β)",
-    "rejected_reward": "the same of the rejected answer",
+    "accuracy": "share of pairs with margin above 0, or of single answers whose reward has the right sign; of a ranked list the "
+    "share of its pairs that are in order; an exact tie counts half",
+    "chosen_reward": "β·(log π − log π_ref) of the chosen answer, the best of a list, a good single one (β = 1 for losses "
+    "without β)",
+    "rejected_reward": "the same of the rejected answer, the last of a list, a bad single one",
     "chosen_logp": "log-probability of the chosen answer, summed over its tokens, in nats",
     "rejected_logp": "the same of the rejected answer",
     "chosen_logp_change_per_token": "how much likelier the chosen answer became since the start, in nats a token "

@@ -8,31 +8,37 @@ from dataclasses import dataclass
 import torch
 
 from rather.errors import ConfigError
-from rather.model import Sample, TokenPair, completions
+from rather.model import Sample, TokenExample, TokenList, completions
 from rather.training.batches import Update, micro_batches
 from rather.training.reference import Reference
 
 
-def mismatched(token_pairs: Sequence[TokenPair], *, max_length: int) -> list[TokenPair]:
-    """Every prompt with the answers of the next pair of the file, cut at `max_length` tokens.
+def mismatched(token_pairs: Sequence[TokenExample], *, max_length: int) -> list[TokenExample]:
+    """Every prompt with the answers of the next example of the file that has another, cut at `max_length` tokens.
 
-    Raises ConfigError for a single pair: there is no other answer.
+    Raises ConfigError where all have one prompt: there is no other answer.
     """
-    if len(token_pairs) < 2:
-        raise ConfigError("--loss kto needs two pairs at least: its baseline puts each prompt before another's answers")
-    found = []
-    for item, other in zip(token_pairs, [*token_pairs[1:], token_pairs[0]], strict=True):
-        prompt = item.chosen.tokens[: item.chosen.prompt_tokens]
-        chosen, rejected = (_joined(prompt, sample, max_length) for sample in other.samples)
-        found.append(TokenPair(item.pair, chosen, rejected, chosen_truncated=False, rejected_truncated=False))
+    prompts = [item.samples[0].tokens[: item.samples[0].prompt_tokens] for item in token_pairs]
+    count = len(prompts)
+    if len(set(prompts)) < 2:
+        raise ConfigError("--loss kto needs two prompts at least: its baseline puts each before another's answers")
+    # From behind, twice around: the next is the neighbour, or whatever is the neighbour's next.
+    following = [0] * count
+    for place in reversed(range(2 * count)):
+        here, after = place % count, (place + 1) % count
+        following[here] = after if prompts[after] != prompts[here] else following[after]
+    found: list[TokenExample] = []
+    for item, prompt, other in zip(token_pairs, prompts, following, strict=True):
+        samples = tuple(_joined(prompt, sample, max_length) for sample in token_pairs[other].samples)
+        found.append(TokenList(item.record, samples, (False,) * len(samples)))
     return found
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """The mismatched pairs of a run and their reference."""
+    """The mismatched examples of a run and their reference."""
 
-    token_pairs: Sequence[TokenPair]
+    token_pairs: Sequence[TokenExample]
     reference: Reference
 
     def level(

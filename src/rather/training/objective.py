@@ -7,12 +7,16 @@ from dataclasses import dataclass, fields
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from rather.errors import ConfigError
-from rather.losses import FACTS, LOSSES, Loss, PairLogps, SampleLogps
+from rather.losses import FACTS, LOSSES, ListLogps, Loss, PairLogps, SampleLogps
 from rather.model import Completions
 from rather.training.config import TrainConfig
+from rather.training.said import Said
+
+Logps = PairLogps | SampleLogps | ListLogps
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,12 @@ class Term:
 
 @dataclass(frozen=True)
 class Objective:
-    """A weighted sum of losses: `objective(logps) -> [P]`."""
+    """A weighted sum of losses: `objective(logps) -> [P]`, one value a pair, a list or a single answer."""
 
     terms: tuple[Term, ...]
 
-    def __call__(self, logps: PairLogps) -> Tensor:
-        parts = [term.weight * _of_pairs(term, logps) for term in self.terms]
+    def __call__(self, logps: Logps) -> Tensor:
+        parts = [term.weight * _value(term, logps) for term in self.terms]
         return torch.stack(parts).sum(dim=0)
 
     def needs(self, what: str) -> bool:
@@ -48,9 +52,9 @@ class Objective:
         return [term.name for term in self.terms if FACTS[term.name].unbounded]
 
 
-def _of_pairs(term: Term, logps: PairLogps) -> Tensor:
+def _value(term: Term, logps: Logps) -> Tensor:
     """[P]: a loss of single answers takes both of a pair, the chosen one as good, and counts as their mean."""
-    if FACTS[term.name].input != "sample":
+    if FACTS[term.name].input != "sample" or not isinstance(logps, PairLogps):
         return term.loss(logps)
     assert logps.ref_chosen is not None
     assert logps.ref_rejected is not None
@@ -84,21 +88,54 @@ def try_out(objective: Objective) -> None:
     )
     rest = ("ref_rejected_common", "chosen_kl", "rejected_kl", "chosen_alignment", "rejected_alignment")
     fields_of_pairs = dict.fromkeys((*sides, *rest, "chosen_tokens", "rejected_tokens"), ones)
-    logps = PairLogps(**fields_of_pairs, baseline=torch.zeros(()))
+    pairs = PairLogps(**fields_of_pairs, baseline=torch.zeros(()))
+    lists = ListLogps(ones[None], torch.ones(1, 2, dtype=torch.bool), ones[None])
     try:
-        objective(logps)
+        for term in objective.terms:
+            _value(term, lists if FACTS[term.name].input == "list" else pairs)
     except ValueError as error:
         raise ConfigError(f"--loss {', '.join(term.name for term in objective.terms)}: {error}") from error
 
 
+def as_samples(
+    found: Completions, reference: Completions, *, baseline: Tensor | None = None, said: Said
+) -> SampleLogps:
+    """Log-probabilities of R single answers."""
+    assert said.desirable is not None
+    return SampleLogps(found.sums(), said.desirable, reference.sums(), found.tokens_R, baseline)
+
+
+def as_lists(found: Completions, reference: Completions, *, sizes: Sequence[int]) -> ListLogps:
+    """Log-probabilities of L lists, whose answers stand one list after the other, best first; 0 in the place of none."""
+    size_L = torch.tensor(sizes, device=found.tokens_R.device)
+    present_LK = torch.arange(max(sizes), device=size_L.device)[None, :] < size_L[:, None]
+
+    def laid_out(value_R: Tensor) -> Tensor:
+        return torch.zeros(present_LK.shape, dtype=value_R.dtype, device=value_R.device).masked_scatter(
+            present_LK, value_R
+        )
+
+    return ListLogps(laid_out(found.sums()), present_LK, laid_out(reference.sums()), laid_out(found.tokens_R))
+
+
+def log_ratios_of(logps: Logps) -> Tensor:
+    """log π(y) − log π_ref(y) of every answer, in nats; 0 in the place of none."""
+    return torch.cat(logps.log_ratios()) if isinstance(logps, PairLogps) else logps.log_ratios()
+
+
 def as_pairs(
-    found: Completions, reference: Completions, *, objective: Objective | None = None, baseline: Tensor | None = None
+    found: Completions,
+    reference: Completions,
+    *,
+    objective: Objective | None = None,
+    baseline: Tensor | None = None,
+    said: Said | None = None,
 ) -> PairLogps:
     """Log-probabilities of P pairs from those of their 2P samples, chosen before rejected, with what `objective` needs."""
     chosen, rejected = _sides(found.sums())
     ref_chosen, ref_rejected = _sides(reference.sums())
     chosen_tokens, rejected_tokens = _sides(found.tokens_R)
-    logps = {
+    logps: dict[str, Tensor] = {
         "chosen": chosen, "rejected": rejected, "ref_chosen": ref_chosen, "ref_rejected": ref_rejected,
         "chosen_tokens": chosen_tokens, "rejected_tokens": rejected_tokens,
     }  # fmt: skip
@@ -111,18 +148,22 @@ def as_pairs(
     if found.square_C is not None:
         aligned_R = found.summed(found.logp_C.detach() - found.square_C) / found.tokens_R
         logps["chosen_alignment"], logps["rejected_alignment"] = _sides(aligned_R)
-    return PairLogps(**logps, baseline=baseline)
+    label, margin = (None, None) if said is None else (said.label, said.margin)
+    return PairLogps(**logps, baseline=baseline, label=label, margin=margin)
 
 
-def joined(parts: Sequence[PairLogps]) -> PairLogps:
-    """Several micro-batches as one."""
+def joined(parts: Sequence[Logps]) -> Logps:
+    """Several micro-batches as one. Lists are padded to the longest."""
     if len(parts) == 1:
         return parts[0]
     values = {}
-    for field in fields(PairLogps):
+    for field in fields(parts[0]):
         found = [getattr(part, field.name) for part in parts]
+        if isinstance(parts[0], ListLogps):
+            longest = max(value.shape[1] for value in found)
+            found = [F.pad(value, (0, longest - value.shape[1])) for value in found]
         values[field.name] = torch.cat(found) if isinstance(found[0], Tensor) and found[0].dim() else found[0]
-    return PairLogps(**values)
+    return type(parts[0])(**values)
 
 
 def _sides(value_R: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rather.auditing import Audit, audit, require_no_stop
 from rather.errors import InputError, RowError
-from rather.formats import Refusal, Source, load_pairs, name_of, require_clean, say_refused
-from rather.model import Renderer, TokenPair
+from rather.formats import Refusal, Source, load_examples, name_of, require_clean, say_refused
+from rather.model import Renderer, TokenExample, TokenPair
 from rather.progress import say
-from rather.records import Pair
+from rather.records import Example, Pair
+
+RecordT = TypeVar("RecordT", bound=Example)
+MadeT = TypeVar("MadeT")
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Pairs as they will be trained, what was refused on the way, and what the audit says."""
 
-    token_pairs: tuple[TokenPair, ...]
+    token_pairs: tuple[TokenExample, ...]
     refused: tuple[Refusal, ...]
     rows: int
     audit: Audit
@@ -26,18 +30,27 @@ class Prepared:
     @property
     def data_hash(self) -> str:
         """SHA-256 over the ids of the pairs in order: what is trained, wherever it was stored."""
-        return hashlib.sha256("\n".join(item.pair.id for item in self.token_pairs).encode()).hexdigest()
+        return hashlib.sha256("\n".join(item.record.id for item in self.token_pairs).encode()).hexdigest()
 
 
 def tokenise(pairs: Sequence[Pair], renderer: Renderer) -> tuple[list[TokenPair], list[Refusal]]:
     """The pairs that can be tokenised honestly, and the others with the reason."""
-    kept: list[TokenPair] = []
+    return _each(pairs, renderer.pair)
+
+
+def tokenise_examples(records: Sequence[Example], renderer: Renderer) -> tuple[list[TokenExample], list[Refusal]]:
+    """The same for records of any kind."""
+    return _each(records, renderer.example)
+
+
+def _each(records: Sequence[RecordT], make: Callable[[RecordT], MadeT]) -> tuple[list[MadeT], list[Refusal]]:
+    kept: list[MadeT] = []
     refused: list[Refusal] = []
-    for pair in pairs:
+    for record in records:
         try:
-            kept.append(renderer.pair(pair))
+            kept.append(make(record))
         except RowError as error:
-            refused.append(Refusal(pair.source or f"pair {pair.id}", error.reason))
+            refused.append(Refusal(record.source or f"pair {record.id}", error.reason))
     return kept, refused
 
 
@@ -52,10 +65,10 @@ def prepare(
     allow: Mapping[str, str] | None = None,
 ) -> Prepared:
     """Read, tokenise and audit. Raises InputError for a bad row unless `skip_bad`, AuditStop on a stop finding."""
-    pairs, refused, rows = load_pairs(source, limit=limit, as_chat=as_chat)
+    records, refused, rows = load_examples(source, limit=limit, as_chat=as_chat)
     if not skip_bad:
         require_clean(refused, rows)
-    token_pairs, unfit = tokenise(pairs, renderer)
+    token_pairs, unfit = tokenise_examples(records, renderer)
     refused += unfit
     if not skip_bad:
         require_clean(refused, rows)
@@ -63,11 +76,11 @@ def prepare(
         first = f"; the first: {refused[0].place}: {refused[0].reason}" if refused else ""
         raise InputError(f"{name_of(source)}: no usable pair in {rows:,} rows{first}")
     say_refused(refused, rows)
-    if renderer.has_template and not all(item.pair.is_chat for item in token_pairs):
+    if renderer.has_template and not all(item.record.is_chat for item in token_pairs):
         say(
             "note: plain-text pairs are trained without the model's chat template; --as-chat makes each prompt a user turn"
         )
-    result = audit([item.pair for item in token_pairs], intended=intended, tokenised=token_pairs, allow=allow)
+    result = audit([item.record for item in token_pairs], intended=intended, tokenised=token_pairs, allow=allow)
     for line in result.lines():
         say(line)
     require_no_stop(result)

@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.text import Text
 
 from rather.errors import RowError
-from rather.formats import Source, load_pairs
-from rather.model import Renderer, Sample, TokenPair, load_tokenizer
+from rather.formats import Source, load_examples
+from rather.model import Renderer, Sample, TokenExample, TokenPair, load_tokenizer
+from rather.records import JUDGED, Single
 
 _CHOSEN, _REJECTED, _END = "green", "red", "reverse"
 
@@ -23,27 +24,32 @@ def preview(
 ) -> None:
     """Print the first `limit` pairs token by token. Rows that would be refused are shown with their reason."""
     renderer = Renderer(load_tokenizer(model), max_length=max_length, system_prompt=system_prompt)
-    shown, refused, _ = load_pairs(pairs, limit=limit, as_chat=as_chat)
+    shown, refused, _ = load_examples(pairs, limit=limit, as_chat=as_chat)
     renderer.require_system_prompt_acts([pair.prompt for pair in shown])
     console = Console(highlight=False)
     for refusal in refused:
         console.print(Text(f"{refusal.place}: refused: {refusal.reason}"))
     for pair in shown:
         try:
-            _show(console, renderer, renderer.pair(pair))
+            _show(console, renderer, renderer.example(pair))
         except RowError as error:
             console.print(Text(f"{pair.source}: refused: {error.reason}"))
 
 
-def _show(console: Console, renderer: Renderer, item: TokenPair) -> None:
-    console.rule(Text(f"{item.pair.source or item.pair.id}"))
-    prompt = item.chosen.tokens[: item.chosen.prompt_tokens]
+def _show(console: Console, renderer: Renderer, item: TokenExample) -> None:
+    console.rule(Text(f"{item.record.source or item.record.id}"))
+    said = [f"{name} {value:g}" for name in JUDGED if (value := getattr(item.record, name, None)) is not None]
+    if said:
+        console.print(Text(", ".join(said)))
+    prompt = item.samples[0].tokens[: item.samples[0].prompt_tokens]
     console.print(Text(f"prompt, {len(prompt)} tokens, given and not trained"))
     console.print(_tokens(renderer, prompt, "dim"))
-    for name, sample, cut, style in (
-        ("chosen", item.chosen, item.chosen_truncated, _CHOSEN),
-        ("rejected", item.rejected, item.rejected_truncated, _REJECTED),
-    ):
+    cuts = (item.chosen_truncated, item.rejected_truncated) if isinstance(item, TokenPair) else item.truncated
+    names = [name for name, _ in item.record.named]
+    if isinstance(item.record, Single):
+        names = [f"completion, {'good' if item.record.label else 'bad'}"]
+    for place, (name, sample, cut) in enumerate(zip(names, item.samples, cuts, strict=True)):
+        style = _CHOSEN if place < len(item.record.good) else _REJECTED
         fate = "cut at --max-length: no end-of-turn" if cut else "ends its turn"
         console.print(Text(f"{name}, {sample.completion_tokens} tokens trained, {fate}"))
         console.print(_completion(renderer, sample, style, cut=cut))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from rather.errors import RatherError, TrainError
-from rather.model import Completions, TokenPair, completions
+from rather.model import Completions, TokenExample, completions
 from rather.model.catalog import cache_dir
 from rather.model.tensors import save_tensors
 from rather.progress import say, task
+from rather.records import NOUNS
 from rather.training.batches import Cut
 
 # Raise it when the engine computes other values for the same input: entries of older versions are then not found.
@@ -28,15 +30,22 @@ CACHE_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class Reference:
-    """Log-probabilities [C] of every completion token of N pairs, chosen before rejected, with [2N] token counts."""
+    """Log-probabilities [C] of every completion token of N examples, answer after answer, with [R] token counts.
+
+    sizes: the answers of each example; None says two each, chosen before rejected.
+    """
 
     logp_C: Tensor
     tokens_R: Tensor
+    sizes: tuple[int, ...] | None = None
 
     def of(self, pairs: Sequence[int]) -> Completions:
         """Those of some pairs, in the order given."""
         ends = self.tokens_R.cumsum(0)
-        rows = torch.tensor([2 * pair + side for pair in pairs for side in (0, 1)], device=ends.device)
+        begins = list(itertools.accumulate(self.sizes, initial=0)) if self.sizes else range(0, len(ends) + 2, 2)
+        rows = torch.tensor(
+            [row for pair in pairs for row in range(begins[pair], begins[pair + 1])], device=ends.device
+        )
         counts = self.tokens_R[rows]
         logp_C = torch.cat([self.logp_C[ends[row] - self.tokens_R[row] : ends[row]] for row in rows.tolist()])
         owner_C = torch.repeat_interleave(torch.arange(len(rows), device=ends.device), counts)
@@ -45,7 +54,7 @@ class Reference:
 
 def compute_reference(
     model: torch.nn.Module,
-    token_pairs: Sequence[TokenPair],
+    token_pairs: Sequence[TokenExample],
     cuts: Sequence[Cut],
     *,
     weights: str,
@@ -63,20 +72,23 @@ def compute_reference(
     device = next(model.parameters()).device
     counts = [sample.completion_tokens for item in token_pairs for sample in item.samples]
     tokens_R = torch.tensor(counts, device=device)
+    sizes = tuple(len(item.samples) for item in token_pairs)
+    noun = NOUNS[token_pairs[0].record.kind]
     kept = _read(file, key, sum(counts))
     if kept is not None:
-        say(f"reference: {len(token_pairs):,} pairs from the cache")
-        return Reference(kept.to(device), tokens_R)
-    parts: dict[int, Tensor] = {}
+        say(f"reference: {len(token_pairs):,} {noun} from the cache")
+        return Reference(kept.to(device), tokens_R, sizes)
+    parts: dict[int, Sequence[Tensor]] = {}
     with torch.no_grad(), task("reference", len(token_pairs)) as bar:
         for cut in cuts:
             samples = [sample for index in cut for sample in token_pairs[index].samples]
             found = completions(model, samples, dtype=dtype, packed=packed)
-            for place, part in enumerate(found.logp_C.split(found.tokens_R.tolist())):
-                parts[2 * cut[place // 2] + place % 2] = part
+            each = iter(found.logp_C.split(found.tokens_R.tolist()))
+            for index in cut:
+                parts[index] = [next(each) for _ in range(sizes[index])]
             bar.advance(len(cut))
-    logp_C = torch.cat([parts[row] for row in range(len(parts))])
-    reference = Reference(logp_C, tokens_R)
+    logp_C = torch.cat([part for index in range(len(parts)) for part in parts[index]])
+    reference = Reference(logp_C, tokens_R, sizes)
     _require_finite(reference, token_pairs)
     _keep(file, key, logp_C)
     return reference
@@ -122,20 +134,21 @@ def _prune(folder: Path, *, keep: Path) -> None:
             entry.unlink(missing_ok=True)
 
 
-def _require_finite(reference: Reference, token_pairs: Sequence[TokenPair]) -> None:
-    every = torch.arange(len(token_pairs)).tolist()
-    sums_R = reference.of(every).sums()
-    bad = (~torch.isfinite(sums_R).view(-1, 2).all(dim=1)).nonzero().flatten().tolist()
+def _require_finite(reference: Reference, token_pairs: Sequence[TokenExample]) -> None:
+    each = torch.isfinite(reference.of(range(len(token_pairs))).sums()).split(
+        [len(item.samples) for item in token_pairs]
+    )
+    bad = [index for index, finite in enumerate(each) if not finite.all()]
     if bad:
-        first = token_pairs[bad[0]].pair
+        first = token_pairs[bad[0]].record
         raise TrainError(
             f"the model gives no finite log-probability to {first.source or first.id} ({len(bad)} of {len(token_pairs)} "
-            "pairs); its weights are damaged, or --dtype bf16 is too coarse for them"
+            f"{NOUNS[first.kind]}); its weights are damaged, or --dtype bf16 is too coarse for them"
         )
 
 
 def _key(
-    token_pairs: Sequence[TokenPair],
+    token_pairs: Sequence[TokenExample],
     cuts: Sequence[Cut],
     weights: str,
     model: torch.nn.Module,

@@ -14,8 +14,20 @@ import torch
 
 from rather.errors import ConfigError
 from rather.formats import Source, write_refused
-from rather.model import Loaded, Renderer, TokenPair, bf16_is_fast, load, load_tokenizer, machine, model_hash, save
+from rather.model import (
+    Loaded,
+    Renderer,
+    TokenExample,
+    bf16_is_fast,
+    completions,
+    load,
+    load_tokenizer,
+    machine,
+    model_hash,
+    save,
+)
 from rather.model.check import packing_is_exact
+from rather.model.reward import load_reward, scores, scores_pack, set_padding
 from rather.progress import say
 from rather.rundir import (
     RunDir,
@@ -40,6 +52,7 @@ from rather.training.moving import MovingReference
 from rather.training.objective import objective_of, try_out
 from rather.training.prepare import Prepared, prepare
 from rather.training.reference import Reference, compute_reference
+from rather.training.said import Said, require_used
 from rather.training.track import require_installed, tracked
 
 METRICS, REFUSED, AUDIT, MODEL, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "model", "checkpoints"
@@ -70,6 +83,8 @@ def train(
 ) -> TrainResult:
     """Train `model` on `pairs` and write `out/model`, `out/metrics.jsonl`, `out/refused.jsonl` and `out/audit.json`.
 
+    pairs: or ranked lists, or single answers, each with losses of their own.
+
     The same call on the same folder resumes a run that was stopped, and does nothing once it is done.
     options: fields of TrainConfig, over those of `config`. limit: use the first so many pairs that can be read. as_chat: plain-text
     prompts become user turns. skip_bad: list bad rows in refused.jsonl instead of stopping. intended: words that are
@@ -81,9 +96,15 @@ def train(
     require_usable(out)
     require_installed(config.track)
     tokenizer = load_tokenizer(model)
-    renderer = Renderer(tokenizer, max_length=config.max_length, system_prompt=config.system_prompt)
+    renderer = Renderer(
+        tokenizer,
+        max_length=config.max_length,
+        system_prompt=config.system_prompt,
+        whole=config.objective == "reward",
+    )
     ready = prepare(pairs, renderer, limit=limit, as_chat=as_chat, skip_bad=skip_bad, intended=intended, allow=allow)
-    renderer.require_system_prompt_acts([item.pair.prompt for item in ready.token_pairs])
+    renderer.require_system_prompt_acts([item.record.prompt for item in ready.token_pairs])
+    require_used([item.record for item in ready.token_pairs], config)
     inputs = {"pairs": ready.data_hash, "model": model_hash(model)}
     # How often a run is saved, and who is told of it, changes nothing that it makes: it may be resumed with other values.
     identity = config.model_dump(exclude={"save_every", "track"})
@@ -107,7 +128,10 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
     objective = objective_of(config)
     baseline = Baseline.of(objective)
     try_out(objective)
-    loaded = load(model)
+    reward = config.objective == "reward"
+    loaded = load_reward(model, seed=config.seed) if reward else load(model)
+    if reward:
+        set_padding(loaded, [sample for item in ready.token_pairs for sample in item.samples])
     if loaded.window is not None and config.max_length > loaded.window:
         raise ConfigError(
             f"--max-length {config.max_length} is longer than the model's window of {loaded.window} tokens"
@@ -118,8 +142,9 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
     for name in objective.unbounded:
         say(f"warning: {name} has no lower bound: it degenerates by making rejected answers impossible; use dpo")
 
-    policy = add_lora(loaded, config.lora_rank, seed=config.seed) if config.lora_rank else loaded.model
-    packed = packing_is_exact(policy, [item.samples for item in ready.token_pairs], dtype=dtype)
+    policy = add_lora(loaded, config.lora_rank, seed=config.seed, scalar=reward) if config.lora_rank else loaded.model
+    every = [item.samples for item in ready.token_pairs]
+    packed = scores_pack(policy, every, dtype=dtype) if reward else packing_is_exact(policy, every, dtype=dtype)
     trainable = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=config.peak_lr, weight_decay=config.weight_decay, fused=True)
     plan = list(
@@ -130,10 +155,12 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
     checkpoint = latest_checkpoint(run.path / CHECKPOINTS)
     # A run that goes on cuts its updates as before, or its last digits would change with the memory of the day.
     budget = read_progress(checkpoint).token_budget if checkpoint else None
-    budget = budget or find_token_budget(policy, ready.token_pairs, dtype=dtype, packed=packed)
+    budget = budget or find_token_budget(
+        policy, ready.token_pairs, dtype=dtype, packed=packed, forward=scores if reward else completions
+    )
     first_epoch = plan[: len(plan) // config.epochs]
 
-    def reference_of(items: Sequence[TokenPair]) -> Reference:
+    def reference_of(items: Sequence[TokenExample]) -> Reference:
         cuts = [cut for update in first_epoch for cut in micro_batches(update, items, token_budget=budget)]
         weights = run.identity["inputs"]["model"]
         return compute_reference(policy, items, cuts, weights=weights, dtype=dtype, packed=packed)
@@ -148,12 +175,13 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         objective=objective,
         baseline=baseline,
         token_pairs=ready.token_pairs,
-        reference=reference_of(ready.token_pairs),
+        reference=None if reward else reference_of(ready.token_pairs),
         reference_model=_reference_model(policy, config) if objective.needs("kl") else None,
         config=config,
         dtype=dtype,
         packed=packed,
         token_budget=budget,
+        said=Said.by([item.record for item in ready.token_pairs], device=loaded.model.device),
         moving=_moving_reference(policy, config),
         mismatch=mismatch,
     )

@@ -1,72 +1,108 @@
-"""One update: sum per pair over every micro-batch, divide once by the pairs of the update."""
+"""One update: sum per pair over every micro-batch, divide once by the pairs of the update.
+
+Pairs stand here for ranked lists and single answers too. A pair's weight multiplies its loss, and the divisor stays the number
+of pairs: weight 2 is the pair told twice to an update of the same size. Dividing by the sum of the weights would make a
+pair's weight depend on its neighbours, and mean nothing at all where an update has one pair.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from rather.losses import PairLogps
+from rather.losses import PairLogps, SampleLogps
 from rather.model import Completions, Sample, completions
+from rather.model.reward import scores
+from rather.records import Kind
 from rather.training.baseline import Baseline
 from rather.training.memory import OutOfMemory, is_out_of_memory
-from rather.training.objective import Objective, as_pairs, joined
+from rather.training.objective import Logps, Objective, as_lists, as_pairs, as_samples, joined
+from rather.training.said import UNSAID, Said
 
-PairSamples = tuple[Sample, Sample]
-Forward = Callable[[Sequence[Sample]], Completions]
-ToPairs = Callable[[Completions, Completions], PairLogps]
+Forward = Callable[[Sequence[Sample]], Any]
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """P pairs as samples, with their reference log-probabilities, weights [P] and ids."""
+    """P examples of one kind as samples, with their reference log-probabilities, ids, and what was said of them.
 
-    samples: tuple[PairSamples, ...]
-    reference: Completions
+    Without a reference they are pairs whose conversations a reward model scores.
+    """
+
+    samples: tuple[tuple[Sample, ...], ...]
+    reference: Completions | None
     ids: tuple[str, ...]
+    said: Said = UNSAID
+    kind: Kind = "pair"
+
+
+ToLogps = Callable[[Any, MicroBatch], Logps]
 
 
 @dataclass(frozen=True)
 class StepStats:
-    """Means over the pairs of one update. Rewards are scaled log-ratios to the reference, in nats."""
+    """Means over the examples of one update. Rewards are scaled log-ratios to the reference, in nats.
+
+    chosen is the chosen answer of a pair, the best of a list, or a good single one; rejected the rejected, the last, a bad
+    one. None is the mean of none: an update may hold no good, or no bad, single answer.
+    """
 
     loss: float
-    margin: float
+    margin: float | None
     accuracy: float
-    chosen_reward: float
-    rejected_reward: float
-    chosen_logp: float
-    rejected_logp: float
-    chosen_logp_change_per_token: float
-    rejected_logp_change_per_token: float
+    chosen_reward: float | None
+    rejected_reward: float | None
+    chosen_logp: float | None
+    rejected_logp: float | None
+    chosen_logp_change_per_token: float | None
+    rejected_logp_change_per_token: float | None
     grad_norm: float
 
     @classmethod
-    def of_pairs(cls, logps: PairLogps, loss_P: Tensor, *, scale: float, grad_norm: float) -> Self:
-        """From all pairs of the update together, in float64. A tie counts as half right: at step 0 nothing is won yet."""
-        assert logps.ref_chosen is not None
-        assert logps.ref_rejected is not None
-        assert logps.chosen_tokens is not None
-        assert logps.rejected_tokens is not None
-        chosen_reward = scale * (logps.chosen - logps.ref_chosen)
-        rejected_reward = scale * (logps.rejected - logps.ref_rejected)
-        margin = chosen_reward - rejected_reward
-        seen = {
-            "loss": loss_P,
-            "margin": margin,
-            "accuracy": (margin > 0).float() + 0.5 * (margin == 0).float(),
-            "chosen_reward": chosen_reward,
-            "rejected_reward": rejected_reward,
-            "chosen_logp": logps.chosen,
-            "rejected_logp": logps.rejected,
-            "chosen_logp_change_per_token": (logps.chosen - logps.ref_chosen) / logps.chosen_tokens,
-            "rejected_logp_change_per_token": (logps.rejected - logps.ref_rejected) / logps.rejected_tokens,
-        }
-        return cls(grad_norm=grad_norm, **{name: float(value.detach().double().mean()) for name, value in seen.items()})
+    def of(cls, logps: Logps, loss_P: Tensor, *, scale: float, grad_norm: float) -> Self:
+        """From all examples of the update together, in float64. A tie counts as half right: at step 0 nothing is won yet."""
+        if isinstance(logps, PairLogps) and logps.ref_chosen is None:
+            return cls._of_scores(logps, loss_P, grad_norm=grad_norm)
+        chosen, rejected = _sides(logps)
+        seen: dict[str, float | None] = {}
+        for side, (policy, ref, tokens) in (("chosen", chosen), ("rejected", rejected)):
+            seen |= {
+                f"{side}_reward": _mean(scale * (policy - ref)),
+                f"{side}_logp": _mean(policy),
+                f"{side}_logp_change_per_token": _mean((policy - ref) / tokens),
+            }
+        good, bad = seen["chosen_reward"], seen["rejected_reward"]
+        margin = None if good is None or bad is None else good - bad
+        # The mean of differences, not the difference of means, where there are pairs: it keeps its digits.
+        if isinstance(logps, PairLogps):
+            margin = _mean(scale * logps.log_ratio_margin())
+        loss, accuracy = _mean(loss_P), _mean(_right(logps))
+        assert loss is not None
+        assert accuracy is not None
+        return cls(loss=loss, margin=margin, accuracy=accuracy, grad_norm=grad_norm, **seen)  # pyright: ignore[reportArgumentType]
+
+    @classmethod
+    def _of_scores(cls, logps: PairLogps, loss_P: Tensor, *, grad_norm: float) -> Self:
+        """Of a reward model: its scores are the rewards, and it gives no answer a probability."""
+        margin_P = logps.chosen - logps.rejected
+        named = {
+            "loss": loss_P, "margin": margin_P, "accuracy": _won(margin_P),
+            "chosen_reward": logps.chosen, "rejected_reward": logps.rejected,
+        }  # fmt: skip
+        found = {name: float(value.detach().double().mean()) for name, value in named.items()}
+        return cls(
+            chosen_logp=None, rejected_logp=None, chosen_logp_change_per_token=None, rejected_logp_change_per_token=None,
+            grad_norm=grad_norm, **found,
+        )  # fmt: skip
+
+    def row(self) -> dict[str, float]:
+        """What there is to write down."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class NonFinite(Exception):
@@ -89,7 +125,7 @@ def train_step(
     packed: bool = True,
     reference_model: torch.nn.Module | None = None,
     baseline: Baseline | None = None,
-    on_logps: Callable[[PairLogps], None] = lambda logps: None,
+    on_logps: Callable[[Logps], None] = lambda logps: None,
 ) -> StepStats:
     """Update the weights once from all `batches` together. How they were cut does not change the result.
 
@@ -99,7 +135,7 @@ def train_step(
     """
     optimizer.zero_grad(set_to_none=True)
     try:
-        forward = partial(
+        forward: Forward = partial(
             completions,
             model,
             dtype=dtype,
@@ -109,9 +145,23 @@ def train_step(
         )
         device = next(model.parameters()).device
         level = baseline.value(device) if baseline is not None else None
-        to_pairs = partial(as_pairs, objective=objective, baseline=level)
+
+        if batches[0].reference is None:
+            forward = partial(scores, model, dtype=dtype, packed=packed)
+
+        def to_logps(found: Completions | Tensor, batch: MicroBatch) -> Logps:
+            if isinstance(found, Tensor):
+                chosen, rejected = found.view(-1, 2).unbind(dim=1)
+                return PairLogps(chosen, rejected, label=batch.said.label, margin=batch.said.margin)
+            assert batch.reference is not None
+            if batch.kind == "sample":
+                return as_samples(found, batch.reference, baseline=level, said=batch.said)
+            if batch.kind == "list":
+                return as_lists(found, batch.reference, sizes=[len(answers) for answers in batch.samples])
+            return as_pairs(found, batch.reference, objective=objective, baseline=level, said=batch.said)
+
         take = _whole_update if objective.of_whole_update and len(batches) > 1 else _batch_by_batch
-        logps, loss_P = take(forward, to_pairs, batches, objective, on_logps)
+        logps, loss_P = take(forward, to_logps, batches, objective, on_logps)
     except BaseException as error:
         optimizer.zero_grad(set_to_none=True)
         if is_out_of_memory(error):
@@ -125,24 +175,24 @@ def train_step(
     if baseline is not None:
         baseline.seen(logps)
     optimizer.zero_grad(set_to_none=True)
-    return StepStats.of_pairs(logps, loss_P, scale=reward_scale, grad_norm=norm)
+    return StepStats.of(logps, loss_P, scale=reward_scale, grad_norm=norm)
 
 
 def _batch_by_batch(
     forward: Forward,
-    to_pairs: ToPairs,
+    to_logps: ToLogps,
     batches: Sequence[MicroBatch],
     objective: Objective,
-    on_logps: Callable[[PairLogps], None],
-) -> tuple[PairLogps, Tensor]:
+    on_logps: Callable[[Logps], None],
+) -> tuple[Logps, Tensor]:
     """Gradients of Σ loss / pairs, one micro-batch at a time. For losses in which every pair stands for itself."""
     pairs = sum(len(batch.ids) for batch in batches)
-    seen: list[PairLogps] = []
+    seen: list[Logps] = []
     losses: list[Tensor] = []
     for batch in batches:
-        logps = to_pairs(forward(_flat(batch)), batch.reference)
+        logps = to_logps(forward(_flat(batch)), batch)
         on_logps(logps)
-        loss_P = objective(logps)
+        loss_P = batch.said.weighted(objective(logps))
         _require_finite(loss_P, batch.ids)
         (loss_P.sum() / pairs).backward()
         seen.append(_detached(logps))
@@ -152,11 +202,11 @@ def _batch_by_batch(
 
 def _whole_update(
     forward: Forward,
-    to_pairs: ToPairs,
+    to_logps: ToLogps,
     batches: Sequence[MicroBatch],
     objective: Objective,
-    on_logps: Callable[[PairLogps], None],
-) -> tuple[PairLogps, Tensor]:
+    on_logps: Callable[[Logps], None],
+) -> tuple[Logps, Tensor]:
     """The same for losses that compare the pairs of an update with each other, with the memory of one micro-batch.
 
     First every log-probability without gradient, then the loss of the whole update and its gradient in the log-probabilities,
@@ -166,7 +216,7 @@ def _whole_update(
     with torch.no_grad():
         found = [forward(_flat(batch)) for batch in batches]
     leaves = [tensor.requires_grad_() for part in found for tensor in _differentiable(part)]
-    each = [to_pairs(part, batch.reference) for part, batch in zip(found, batches, strict=True)]
+    each = [to_logps(part, batch) for part, batch in zip(found, batches, strict=True)]
     for logps in each:
         on_logps(_detached(logps))
     whole = joined(each)
@@ -187,9 +237,51 @@ def _flat(batch: MicroBatch) -> list[Sample]:
     return [sample for pair in batch.samples for sample in pair]
 
 
-def _detached(logps: PairLogps) -> PairLogps:
+def _detached(logps: Logps) -> Logps:
     values = {field.name: getattr(logps, field.name) for field in fields(logps)}
-    return PairLogps(**{name: v.detach() if isinstance(v, Tensor) else v for name, v in values.items()})
+    return type(logps)(**{name: v.detach() if isinstance(v, Tensor) else v for name, v in values.items()})
+
+
+Side = tuple[Tensor, Tensor, Tensor]
+
+
+def _sides(logps: Logps) -> tuple[Side, Side]:
+    """Policy, reference and token counts of the better answers and of the worse ones."""
+    if isinstance(logps, PairLogps):
+        assert logps.chosen_tokens is not None
+        assert logps.rejected_tokens is not None
+        ref_chosen, ref_rejected = logps.reference()
+        return (logps.chosen, ref_chosen, logps.chosen_tokens), (logps.rejected, ref_rejected, logps.rejected_tokens)
+    assert logps.ref is not None
+    assert logps.tokens is not None
+    every = (logps.policy, logps.ref, logps.tokens)
+    if isinstance(logps, SampleLogps):
+        good, bad = (tuple(value[rows] for value in every) for rows in (logps.desirable, ~logps.desirable))
+    else:
+        last = logps.present.sum(dim=1, keepdim=True) - 1
+        good = tuple(value[:, 0] for value in every)
+        bad = tuple(value.gather(1, last)[:, 0] for value in every)
+    return good, bad  # pyright: ignore[reportReturnType]
+
+
+def _right(logps: Logps) -> Tensor:
+    """[P] how far an example is ranked rightly by its log-ratios: of a list the share of its pairs, of an answer its sign."""
+    if isinstance(logps, PairLogps):
+        return _won(logps.log_ratio_margin())
+    if isinstance(logps, SampleLogps):
+        return _won(torch.where(logps.desirable, 1.0, -1.0) * logps.log_ratios())
+    ratio_LK = logps.log_ratios()
+    compared_LKK = (logps.present[:, :, None] & logps.present[:, None, :]).triu(1)
+    won_LKK = _won(ratio_LK[:, :, None] - ratio_LK[:, None, :]) * compared_LKK
+    return won_LKK.sum(dim=(1, 2)) / compared_LKK.sum(dim=(1, 2))
+
+
+def _won(margin: Tensor) -> Tensor:
+    return (margin > 0).float() + 0.5 * (margin == 0).float()
+
+
+def _mean(values: Tensor) -> float | None:
+    return float(values.detach().double().mean()) if values.numel() else None
 
 
 def _require_finite(loss_P: Tensor, ids: tuple[str, ...]) -> None:

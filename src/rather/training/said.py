@@ -1,0 +1,99 @@
+"""What people said of an example beyond which answer is better: how surely, by how much, and how much it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rather.errors import ConfigError, InputError
+from rather.losses import FACTS, SCORE_LOSSES, losses_taking
+from rather.records import NOUNS, Example, Kind, Single
+from rather.training.config import TrainConfig
+
+# What a row calls it, what a loss calls it, and what holds where a row does not say.
+_FIELDS = (("probability", "label", 1.0), ("margin", "margin", 0.0), ("weight", "weight", 1.0))
+
+
+@dataclass(frozen=True)
+class Said:
+    """Of P examples each [P] float32, or None where no example of the run says it.
+
+    label      of pairs: probability that chosen is the better answer
+    margin     of pairs: by how much, in units of reward
+    weight     what the example's loss is multiplied with
+    desirable  [P] bool, of single answers: whether it is a good one
+    """
+
+    label: Tensor | None = None
+    margin: Tensor | None = None
+    weight: Tensor | None = None
+    desirable: Tensor | None = None
+
+    @classmethod
+    def by(cls, records: Sequence[Example], *, device: torch.device) -> Said:
+        """What `records` say; one that does not say it has the neutral value beside those that do."""
+        found = {}
+        for field, name, neutral in _FIELDS:
+            values = [getattr(record, field, None) for record in records]
+            if any(value is not None for value in values):
+                filled = [neutral if value is None else value for value in values]
+                found[name] = torch.tensor(filled, dtype=torch.float32, device=device)
+        labels = [record.label for record in records if isinstance(record, Single)]
+        if labels:
+            found["desirable"] = torch.tensor(labels, device=device)
+        return cls(**found)
+
+    def of(self, examples: Sequence[int]) -> Said:
+        """Those of some examples, in the order given."""
+        rows = list(examples)
+        every = (self.label, self.margin, self.weight, self.desirable)
+        return Said(*(None if value is None else value[rows] for value in every))
+
+    def weighted(self, loss_P: Tensor) -> Tensor:
+        return loss_P if self.weight is None else loss_P * self.weight
+
+
+UNSAID = Said()
+
+
+# What a loss takes is made of records of these kinds; one of single answers takes both of a pair.
+_KINDS: dict[str, tuple[Kind, ...]] = {
+    "pair": ("pair",),
+    "sample": ("sample", "pair"),
+    "list": ("list",),
+    "score": ("pair",),
+}
+
+
+def require_used(records: Sequence[Example], config: TrainConfig) -> None:
+    """Raise ConfigError where the loss does not take such records, InputError for the first that says what it does not use."""
+    kind, names = records[0].kind, [name for name, _ in config.terms]
+    for name in names:
+        if kind not in _KINDS[FACTS[name].input]:
+            raise ConfigError(_unfit(name, kind))
+    for field, said, _ in _FIELDS:
+        first = next((record for record in records if getattr(record, field, None) is not None), None)
+        takers = losses_taking(said)
+        used = all(name in takers for name in names) if said == "weight" else any(name in takers for name in names)
+        if first is not None and not used:
+            raise InputError(
+                f'{first.source or first.id}: has a "{field}", which the loss {config.loss} does not use; losses that do: '
+                f"{', '.join(name for name in takers if name not in SCORE_LOSSES)}; or remove it from every row"
+            )
+
+
+def _unfit(name: str, kind: Kind) -> str:
+    if name in SCORE_LOSSES:
+        return f"--objective reward does not take {NOUNS[kind]}; it compares the two answers of a pair"
+    takers = [loss for loss, facts in FACTS.items() if kind in _KINDS[facts.input] and loss not in SCORE_LOSSES]
+    cure = f"losses that do: {', '.join(takers)}"
+    if kind == "list":
+        cure += ", which on two answers is dpo; or write the answers that are to be compared as pairs"
+    elif name == "plackett_luce":
+        cure = 'dpo is the same on pairs; a ranked list has "ranked" in place of "chosen" and "rejected"'
+    elif f"{name}_unpaired" in takers:
+        cure = f"{name}_unpaired does; " + cure
+    return f"--loss {name} does not take {NOUNS[kind]}; {cure}"
