@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rather.auditing.findings import AuditInput, Check, Tokenised
 from rather.auditing.sanity import constant_answer, contradictions, duplicates, empty_sides, identical_sides
-from rather.auditing.shortcuts import length_difference, telling_words, words_of
+from rather.auditing.shortcuts import intended_words, length_difference, telling_words, words_of
 from rather.auditing.tokenised import identical_after_truncation, missing_end_of_turn
 from rather.errors import AuditStop, ConfigError
 from rather.records import Finding, Pair, Verdict
@@ -25,6 +25,7 @@ CHECKS: dict[str, Check] = {
     "constant_answer": constant_answer,
     "length_difference": length_difference,
     "telling_words": telling_words,
+    "intended_words": intended_words,
 }
 
 
@@ -69,6 +70,9 @@ class Audit:
         passed = [check for check in dict.fromkeys(finding.check for finding in self.findings) if check not in worse]
         if passed:
             said.append(f"audit: pass: {', '.join(passed)}")
+        idle = [check for check in self.allowed if not worse or (check != "all" and check not in worse)]
+        if idle:
+            said.append(f"audit: note: --allow {', '.join(idle)} was not needed; nothing was found")
         return [*said, f"audit: verdict {self.verdict} on {self.pairs:,} pairs"]
 
 
