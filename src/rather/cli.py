@@ -73,7 +73,7 @@ def train(
     Parameters
     ----------
     pairs
-        JSONL, JSON or Parquet (also .gz): native, TRL's preference form, or HH transcripts.
+        JSONL, JSON or Parquet (also .gz): native, TRL's preference form, ShareGPT's, or HH transcripts.
     model
         A folder in Hugging Face layout, a hub id, or a catalogued name (smollm2-135m-instruct).
     out

@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rather.errors import ConfigError, InputError, RowError
-from rather.formats import hh, native, preference
+from rather.formats import hh, native, preference, sharegpt
 from rather.formats.rows import Row, read_rows
 from rather.progress import say
 from rather.records import Message, Pair
 from rather.rundir import atomic_file
 
-READERS: dict[str, ModuleType] = {"native": native, "hh": hh, "trl": preference}
+READERS: dict[str, ModuleType] = {"native": native, "hh": hh, "sharegpt": sharegpt, "trl": preference}
 """name → module with `FIELDS`, `matches(row) -> bool` and `parse(row) -> Pair`.
 
 The first that matches a file's first row reads it; columns beyond its FIELDS are counted as unread.
@@ -175,6 +175,11 @@ def _sniff(row: Row, place: str) -> str:
         if module.matches(row):
             return name
     keys = ", ".join(itertools.islice(sorted(row), 8)) or "no fields"
+    if "conversations" in row:
+        raise InputError(
+            f"{place}: is in ShareGPT form with one answer (it has {keys}); a pair needs two: move the last turn of "
+            '"conversations" to "chosen", and add a "rejected"'
+        )
     missing = [name for name in ("chosen", "rejected") if name not in row]
     raise InputError(f'{place}: has no "{missing[0]}" (it has {keys}); a pair needs "prompt", "chosen" and "rejected"')
 

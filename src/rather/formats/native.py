@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from rather.errors import RowError
 from rather.formats import preference
-from rather.formats.rows import Row
+from rather.formats.rows import Row, kind_of
 from rather.records import Pair
 
 FIELDS = preference.FIELDS | {"tags", "id"}
@@ -30,7 +30,7 @@ def parse(row: Row) -> Pair:
     tags = row.get("tags")
     tags = {} if tags is None else tags
     if not isinstance(tags, dict):
-        raise RowError(f'"tags" is a {type(tags).__name__}, not an object')
+        raise RowError(f'"tags" is {kind_of(tags)}, not an object')
     # Parquet gives every row all keys of the column's struct; a null there means that the tag is absent.
     tags = {key: value for key, value in tags.items() if value is not None}
     pair = preference.make_pair(

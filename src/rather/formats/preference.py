@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rather.errors import RowError
-from rather.formats.rows import Row
+from rather.formats.rows import Row, kind_of
 from rather.records import Message, Pair, Prompt
 
 FIELDS = frozenset({"prompt", "chosen", "rejected"})
@@ -82,13 +82,13 @@ def turns_of(value: Any, field: str) -> tuple[Message, ...]:
     if value is None:
         raise RowError(f'"{field}" is null')
     if not isinstance(value, list):
-        raise RowError(f'"{field}" is a {type(value).__name__}; it must be text or a list of turns')
+        raise RowError(f'"{field}" is {kind_of(value)}; it must be text or a list of turns')
     if not value:
         raise RowError(f'"{field}" is empty')
     turns = []
     for index, turn in enumerate(value, start=1):
         if not isinstance(turn, dict):
-            raise RowError(f'"{field}" turn {index} is a {type(turn).__name__}, not {{"role", "content"}}')
+            raise RowError(f'"{field}" turn {index} is {kind_of(turn)}, not {{"role", "content"}}')
         extra = {key for key, item in turn.items() if item is not None} - {"role", "content"}
         if extra:
             raise RowError(f'"{field}" turn {index} has {sorted(extra)[0]!r}, which cannot be trained on yet')
