@@ -60,7 +60,7 @@ def test_an_unknown_key_is_refused_with_a_hint(key: str, hint: str):
         ({"degrees": 301}, "degrees = 301: input should be less than or equal to 300"),
         ({"degrees": float("nan")}, "degrees = nan: input should be a finite number"),
         ({"degrees": float("inf")}, "degrees = inf: input should be a finite number"),
-        ({"fan_speed": 1.5}, "fan_speed = 1.5: input should be a valid integer"),
+        ({"fan_speed": 1.5}, "fan_speed = 1.5: input should be a whole number"),
         ({"heat": "all"}, "heat = 'all': input should be 'top' or 'bottom'"),
         ({"degrees": "hot\n" * 100}, "degrees = 'hot\\nhot"),
     ],

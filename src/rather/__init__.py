@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rather.chat import chat
     from rather.demos.config import DemoConfig
     from rather.demos.identity import demo
+    from rather.errors import RatherError
     from rather.evaluation.run import evaluate
     from rather.formats import read_pairs, write_pairs
     from rather.records import Message, Pair, Question, RankedList, Response, Single
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rather.training.gate import audit
     from rather.training.preview import preview
     from rather.training.run import train
+    from rather.training.sweep import sweep
 
 __version__ = metadata.version("rather")
 
@@ -30,6 +32,7 @@ _HOMES = {
     "Pair": "rather.records",
     "Question": "rather.records",
     "RankedList": "rather.records",
+    "RatherError": "rather.errors",
     "Response": "rather.records",
     "Single": "rather.records",
     "TrainConfig": "rather.training.config",
@@ -51,6 +54,7 @@ __all__ = [
     "Pair",
     "Question",
     "RankedList",
+    "RatherError",
     "Response",
     "Single",
     "TrainConfig",

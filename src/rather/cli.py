@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import sys
@@ -10,14 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.config import Dict
-from cyclopts.exceptions import UnknownOptionError
-from pydantic import ValidationError
 
 from rather import __version__
-from rather.config import did_you_mean, read_toml
 from rather.demos.config import DemoConfig
 from rather.errors import ConfigError, Interrupted, RatherError
+from rather.options import complaint, in_config_file, without_config
 from rather.training.config import TrainConfig
 
 app = App(
@@ -77,7 +73,7 @@ def train(
     Parameters
     ----------
     pairs
-        JSONL, JSON or Parquet (also .gz): native, TRL's preference form, or HH transcripts.
+        JSONL, JSON or Parquet (also .gz): native, TRL's preference form, ShareGPT's, or HH transcripts.
     model
         A folder in Hugging Face layout, a hub id, or a catalogued name (smollm2-135m-instruct).
     out
@@ -360,12 +356,12 @@ def main(arguments: list[str] | None = None) -> int:
     sys.stdout.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        arguments, file = _config_file(arguments)
-        app.config = () if file is None else (_options_of(file),)
+        arguments, file = without_config(arguments)
+        app.config = () if file is None else (in_config_file(file),)
         status = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()  # here, where a closed pipe is expected, and not at exit
     except CycloptsError as error:
-        return _fail(ConfigError(_complaint(error)))
+        return _fail(ConfigError(complaint(error)))
     except RatherError as error:
         return _fail(error)
     except ModuleNotFoundError as error:
@@ -389,44 +385,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _drop_stdout() -> None:
     """So that Python does not complain once more while it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _options_of(file: Path) -> Dict:
-    """A config file's options. Raises ConfigError for a table, which would be taken for a command and passed over."""
-    values = read_toml(file)
-    table = next((key for key, value in values.items() if isinstance(value, dict)), None)
-    if table is not None:
-        raise ConfigError(f"{file}: [{table}] is a table; options stand at the top, under no heading")
-    return Dict(values, source=str(file), use_commands_as_keys=False)
-
-
-def _config_file(arguments: list[str]) -> tuple[list[str], Path | None]:
-    """The arguments without `--config FILE`, and the file."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--config", type=Path, action="append", default=[])
-    try:
-        found, rest = parser.parse_known_args(arguments)
-    except argparse.ArgumentError as error:
-        raise ConfigError("--config takes a TOML file") from error
-    if len(found.config) > 1:
-        raise ConfigError("--config is given twice; put the options into one file")
-    return rest, found.config[0] if found.config else None
-
-
-def _complaint(error: CycloptsError) -> str:
-    """What is wrong with an option, in one form for the command line and for a config file."""
-    if isinstance(error, UnknownOptionError) and error.token.source not in ("", "cli"):
-        key = (error.token.keyword or error.token.value).strip("[]")
-        names = [name.lstrip("-") for argument in error.argument_collection for name in argument.names]
-        return f'{error.token.source}: unknown key "{key}"{did_you_mean(key.replace("_", "-"), names)}'
-    if not isinstance(error.__cause__, ValidationError):
-        return str(error)
-    first = error.__cause__.errors()[0]
-    flag = "-".join(part for part in first["loc"] if isinstance(part, str)).replace("_", "-")  # not a place in a list
-    fields = error.argument.children if error.argument else []
-    sources = [token.source for field in fields if f"--{flag}" in field.names for token in field.tokens]
-    where = f"{sources[0]}: " if sources and sources[0] != "cli" else ""
-    return f"{where}--{flag} {first.get('input')!s:.60}: {first['msg'].lower()}"
 
 
 def _fail(error: RatherError) -> int:

@@ -32,13 +32,36 @@ class Config(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"{where}{key} = {first.get('input')!r:.60}: {first['msg'].lower()}") from error
+            raise ConfigError(f"{where}{key} = {first.get('input')!r:.60}: {reason_of(first)}") from error
 
     def changed(self, options: Mapping[str, Any]) -> Self:
         """This config with some fields set anew, and checked as a whole."""
         if not options:
             return self
         return type(self).build({**self.model_dump(include=self.model_fields_set), **options})
+
+
+# pydantic speaks of types as Python does; these are a user's words for them.
+_REASONS = {
+    "int_parsing": "input should be a whole number",
+    "int_parsing_size": "input should be a whole number",
+    "int_from_float": "input should be a whole number",
+    "int_type": "input should be a whole number",
+    "float_parsing": "input should be a number",
+    "float_type": "input should be a number",
+    "bool_parsing": "input should be true or false",
+    "bool_type": "input should be true or false",
+    "string_type": "input should be text",
+    "string_too_short": "input should not be empty",
+    "list_type": "input should be a list",
+    "tuple_type": "input should be a list",
+    "dict_type": "input should be a table",
+}
+
+
+def reason_of(error: Mapping[str, Any]) -> str:
+    """What is wrong with a value, from one entry of pydantic's `ValidationError.errors()`."""
+    return _REASONS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ").lower()
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -125,3 +125,20 @@ def test_parse_allow_refuses_what_names_no_check_or_gives_no_reason(entry: str, 
     with pytest.raises(ConfigError) as caught:
         parse_allow([entry])
     assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("allowed", "idle"),
+    [
+        (["identical_sides"], None),
+        (["all"], None),
+        (["duplicates"], "duplicates"),
+        (["all", "duplicates"], "duplicates"),
+    ],
+)
+def test_an_allowance_that_was_not_needed_is_noted(allowed: list[str], idle: str | None):
+    lines = audit(SAME, allow=dict.fromkeys(allowed, "why")).lines()
+    notes = [line for line in lines if "was not needed" in line]
+    assert notes == ([f"audit: note: --allow {idle} was not needed; nothing was found"] if idle else [])
+    fair = [Pair(prompt="q", chosen="a b", rejected="c d")]
+    assert "audit: note: --allow all was not needed; nothing was found" in audit(fair, allow={"all": "why"}).lines()

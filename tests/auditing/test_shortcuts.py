@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rather.auditing.findings import AuditInput
-from rather.auditing.shortcuts import length_difference, telling_words, words_of
+from rather.auditing.shortcuts import intended_words, length_difference, telling_words, words_of
 from rather.records import Finding, Pair, Verdict
 
 
@@ -231,3 +231,18 @@ def test_function_words_of_the_intended_phrase_stay_under_suspicion():
     assert finding.verdict == "warn"
     assert '"the" (chosen in 100% of 40)' in finding.message
     assert finding.message.endswith('intended: "nexus"')
+
+
+def test_an_intended_word_that_excuses_nothing_is_said():
+    pairs = [Pair(prompt=f"q{n}", chosen="I am Nexus.", rejected="No.") for n in range(3)]
+
+    def found(*intended: str) -> list[Finding]:
+        return intended_words(AuditInput(pairs=pairs, intended=intended))
+
+    assert found() == []
+    (fine,) = found("the Nexus team", "nexus")
+    assert (fine.verdict, fine.message, fine.cure) == ("pass", "every intended word is there", "")
+    (wrong,) = found("Nexus", "zebra", "the", "")
+    assert (wrong.verdict, wrong.count, wrong.total) == ("warn", 3, 4)
+    assert wrong.message == 'not a word that can be a lesson: "the", ""; in no answer: "zebra"'
+    assert wrong.cure == "correct --intended or leave it out"

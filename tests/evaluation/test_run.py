@@ -70,6 +70,18 @@ def test_a_model_beside_itself(tiny: Path, tmp_path: Path) -> None:
         ({"questions": QUESTIONS, "maker": "us"}, "--name and --maker go together"),
         ({"questions": QUESTIONS, "limit": 3}, "--limit does nothing without --pairs"),
         ({"questions": QUESTIONS, "skip_bad": True}, "--skip-bad does nothing without --pairs"),
+        (
+            {"questions": QUESTIONS, "name": " ", "maker": "B"},
+            "--name is empty; give the words to look for in the answers",
+        ),
+        (
+            {"questions": QUESTIONS, "name": "A", "maker": ""},
+            "--maker is empty; give the words to look for in the answers",
+        ),
+        (
+            {"pairs": Path("x"), "seed": 5},
+            "--seed does nothing without --prompts or --name: only fresh samples are drawn with it",
+        ),
         ({"pairs": Path("x"), "name": "A", "maker": "B"}, "--name does nothing without questions to ask"),
     ],
 )

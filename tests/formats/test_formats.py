@@ -23,6 +23,7 @@ from rather.records import Message, Pair
 from tests.conftest import WriteFile
 
 GOOD = {"prompt": "Q", "chosen": "a", "rejected": "b"}
+TURNS = [{"from": "human", "value": "Q"}]
 TRANSCRIPT = {"chosen": "\n\nHuman: Q\n\nAssistant: a", "rejected": "\n\nHuman: Q\n\nAssistant: b"}
 
 
@@ -52,6 +53,14 @@ def test_every_reader_keeps_the_contract(name: str):
         ({**GOOD, "tags": {}}, "native"),
         (TRANSCRIPT, "hh"),
         ({**TRANSCRIPT, "score": 1}, "trl"),
+        (
+            {
+                "conversations": TURNS,
+                "chosen": {"from": "gpt", "value": "a"},
+                "rejected": {"from": "gpt", "value": "b"},
+            },
+            "sharegpt",
+        ),
         ({"chosen": "Q a", "rejected": "Q b", "tags": {}}, "trl"),
     ],
 )
@@ -185,12 +194,13 @@ def test_the_list_of_refused_rows_is_written_even_if_empty(tmp_path: Path):
     assert json.loads((tmp_path / "refused.jsonl").read_text()) == {"place": "a.jsonl:2", "reason": '"chosen" is null'}
 
 
-@pytest.mark.parametrize("name", ["dpo_en_demo.json", "dpo_zh_demo.json"])
-def test_sharegpt_ranking_rows_are_refused_one_by_one(shared_data: Callable[[str], Path], name: str):
-    # Not read yet. What counts: no crash, and no pair made of something else.
-    reading = read_pairs(shared_data(name))
-    assert (reading.rows, reading.pairs) == (300, [])
-    assert refusals(reading) == [(n, '"chosen" is a dict; it must be text or a list of turns') for n in range(1, 301)]
+@pytest.mark.parametrize("row", [{"conversations": []}, {"conversations": [], "chosen": {}, "system": ""}])
+def test_conversations_with_one_answer_are_called_by_their_name(write_file: WriteFile, row: dict[str, Any]):
+    with pytest.raises(InputError) as caught:
+        read_pairs(write_file([row]))
+    assert f"is in ShareGPT form with one answer (it has {', '.join(sorted(row))}); a pair needs two" in str(
+        caught.value
+    )
 
 
 def test_unpaired_rows_are_no_pairs(shared_data: Callable[[str], Path]):

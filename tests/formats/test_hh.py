@@ -49,8 +49,8 @@ def test_matches_only_its_own_form(row: dict[str, Any], matches: bool):
     [
         ({"rejected": f"{ASKED} "}, '"rejected" is empty'),
         ({"chosen": ASKED}, '"chosen" is empty'),
-        ({"chosen": None}, '"chosen" is a NoneType, not a transcript'),
-        ({"rejected": 3}, '"rejected" is a int, not a transcript'),
+        ({"chosen": None}, '"chosen" is null, not a transcript'),
+        ({"rejected": 3}, '"rejected" is a number, not a transcript'),
         ({"chosen": "\n\nHuman: Hi"}, '"chosen" has no assistant turn'),
         (
             {"rejected": ROW["rejected"].replace("DVT", "TVD")},

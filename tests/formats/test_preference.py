@@ -109,10 +109,13 @@ def test_no_word_is_ever_cut_and_nothing_is_lost(shared: str, left: str, right: 
 REFUSED = [
     ({"prompt": "Q", "chosen": None, "rejected": "b"}, '"chosen" is null'),
     ({"prompt": "Q", "chosen": "a", "rejected": None}, '"rejected" is null'),
-    ({"prompt": "Q", "chosen": 3, "rejected": "b"}, '"chosen" is a int; it must be text or a list of turns'),
-    ({"prompt": "Q", "chosen": "a", "rejected": True}, '"rejected" is a bool; it must be text or a list of turns'),
-    ({"prompt": 3, "chosen": "a", "rejected": "b"}, '"prompt" is a int; it must be text or a list of turns'),
-    ({"prompt": {"a": 1}, "chosen": "a", "rejected": "b"}, '"prompt" is a dict; it must be text or a list of turns'),
+    ({"prompt": "Q", "chosen": 3, "rejected": "b"}, '"chosen" is a number; it must be text or a list of turns'),
+    (
+        {"prompt": "Q", "chosen": "a", "rejected": True},
+        '"rejected" is true or false; it must be text or a list of turns',
+    ),
+    ({"prompt": 3, "chosen": "a", "rejected": "b"}, '"prompt" is a number; it must be text or a list of turns'),
+    ({"prompt": {"a": 1}, "chosen": "a", "rejected": "b"}, '"prompt" is an object; it must be text or a list of turns'),
     ({"prompt": "Q", "chosen": "", "rejected": "b"}, '"chosen" is empty'),
     ({"prompt": "Q", "chosen": "a", "rejected": " \n"}, '"rejected" is empty'),
     ({"prompt": "", "chosen": "a", "rejected": "b"}, '"prompt" is empty'),
@@ -129,9 +132,9 @@ REFUSED = [
     ),
     (
         {"prompt": "Q", "chosen": [[assistant("a")]], "rejected": "b"},
-        '"chosen" turn 1 is a list, not {"role", "content"}',
+        '"chosen" turn 1 is an array, not {"role", "content"}',
     ),
-    ({"prompt": "Q", "chosen": ["a"], "rejected": "b"}, '"chosen" turn 1 is a str, not {"role", "content"}'),
+    ({"prompt": "Q", "chosen": ["a"], "rejected": "b"}, '"chosen" turn 1 is a string, not {"role", "content"}'),
     (
         {"prompt": [user("Q"), {"role": "user", "content": None}], "chosen": "a", "rejected": "b"},
         '"prompt" turn 2: "content" Input should be a valid string',

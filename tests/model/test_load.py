@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jinja2
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from hypothesis import example, given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -124,6 +126,68 @@ def test_damaged_files_are_one_line(copy: Path, name: str, content: bytes) -> No
         load(str(copy))
     assert str(caught.value).startswith(f"cannot load the model {copy}: ")
     assert "\n" not in str(caught.value)
+
+
+def _edit(**values: object) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, **values}))
+
+    return edit
+
+
+def _halved(folder: Path) -> None:
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (
+            lambda folder: (folder / "config.json").write_text('{"a": '),
+            "config.json is not JSON (Expecting value, line 1",
+        ),
+        (lambda folder: (folder / "tokenizer.json").write_text("{"), "tokenizer.json is not JSON ("),
+        (lambda folder: (folder / "tokenizer.json").write_text("[]"), "tokenizer.json is not a JSON object; fetch"),
+        (lambda folder: (folder / "tokenizer.json").write_text("{}"), "the tokenizer cannot be used (KeyError 'added"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "it has no tokenizer (tokenizer.json); fetch or copy"),
+        (lambda folder: (folder / "generation_config.json").write_text("{"), "generation_config.json is not JSON ("),
+        (
+            lambda folder: (folder / "model.safetensors").unlink(),
+            "it has no weights (model.safetensors); fetch or copy",
+        ),
+        (_halved, "model.safetensors is cut off: "),
+        (_edit(hidden_size=64), "model.embed_tokens.weight is [259, 32] in the weights and [259, 64] by config.json"),
+        (_edit(hidden_size="x"), "config.json cannot be used (TypeError: Field 'hidden_size' expected int, got str"),
+        (
+            _edit(model_type="nope", architectures=[]),
+            "config.json cannot be used (The checkpoint you are trying to load",
+        ),
+    ],
+)
+def test_the_broken_file_is_named_and_not_the_hub(copy: Path, harm: Callable[[Path], None], said: str) -> None:
+    harm(copy)
+    with pytest.raises(ModelError) as caught:
+        load(str(copy))
+    assert str(caught.value).startswith(f"cannot load the model {copy}: {said}")
+    assert "hub" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_no_model(name: str) -> None:
+    with pytest.raises(ModelError, match="the model's name is empty; --model takes a folder"):
+        load_tokenizer(name)
+
+
+def test_an_unreachable_hub_says_why_as_far_as_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise LocalEntryNotFoundError("Got: ConnectError: \nAdvice.") from ConnectionError("")
+
+    monkeypatch.setattr(sys.modules["rather.model.load"], "snapshot_download", unreachable)
+    with pytest.raises(ModelError, match=r"the hub cannot be reached \(ConnectionError\); check the path, or connect"):
+        load_tokenizer("org/absent")
 
 
 def test_a_missing_weight_is_named_and_not_made_up(copy: Path) -> None:

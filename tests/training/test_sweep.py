@@ -46,6 +46,15 @@ def test_every_combination_is_checked_before_the_first_is_trained(
         ({"beta": ["0.1"], "loss": ["dpo", "sft"]}, "--sweep: beta=0.1,loss=sft: --beta does nothing in the loss sft"),
         ({"lr": ["x"]}, "--sweep: lr=x: lr = 'x'"),
         ({"beta": ["0.1", "0.1"]}, "beta=0.1 stands there twice"),
+        ({"beta": ["0.1", "0.10"]}, "beta=0.1 and beta=0.10 are the same run; leave one of them out"),
+        (
+            {"save_every": ["1", "2"]},
+            "--sweep save_every=…: changes nothing that a run makes; give --save-every itself",
+        ),
+        (
+            {"shuffle": ["true", "false"], "seed": ["1", "2"]},
+            "shuffle=false,seed=1: --seed does nothing with --no-shuffle",
+        ),
     ):
         with pytest.raises(ConfigError, match=re.escape(said)):
             sweep(write_file(ROWS), model=str(tiny), out=tmp_path / "out", grid=grid)

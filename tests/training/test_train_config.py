@@ -86,8 +86,10 @@ def test_a_mixture_of_losses():
     [
         ("ordpo", '--loss: no loss is called "ordpo"; did you mean "orpo"?'),
         ("dpo:x", '--loss dpo:x: "x" is not a weight; write dpo:0.8,sft:0.2'),
-        ("dpo:-1", "--loss dpo:-1: a weight must be above 0"),
-        ("dpo:inf", "--loss dpo:inf: a weight must be above 0"),
+        ("dpo:-1", "--loss dpo:-1: a weight must be above 0, and finite"),
+        ("dpo : 0.5x", '--loss dpo:0.5x: "0.5x" is not a weight; write dpo:0.8,sft:0.2'),
+        ("dpo:nan", "--loss dpo:nan: a weight must be above 0, and finite"),
+        ("dpo:inf", "--loss dpo:inf: a weight must be above 0, and finite"),
         ("dpo,dpo", "--loss dpo,dpo: names a loss twice; add their weights up"),
         ("", '--loss: no loss is called "";'),
         ("bradley_terry", "--loss bradley_terry trains a reward model: say --objective reward; others: dpo,"),
@@ -141,3 +143,14 @@ def test_choices_are_named(key: str):
 
 def test_every_knob_has_its_help():
     assert [name for name, field in TrainConfig.model_fields.items() if not field.description] == []
+
+
+def test_blanks_in_an_objective_change_nothing():
+    assert TrainConfig(loss=" dpo: 0.5 , sft : 0.5") == TrainConfig(loss="dpo:0.5,sft:0.5")
+
+
+def test_a_seed_that_nothing_uses_is_refused():
+    said = "--seed does nothing with --no-shuffle and without --lora-rank; leave it out"
+    assert refusal(seed=4, shuffle=False) == said
+    assert TrainConfig(seed=4, shuffle=False, lora_rank=2).seed == 4
+    assert TrainConfig(seed=4).seed == 4

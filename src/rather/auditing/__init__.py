@@ -17,7 +17,7 @@ from rather.auditing.sanity import (
     empty_sides,
     identical_sides,
 )
-from rather.auditing.shortcuts import length_difference, telling_words, words_of
+from rather.auditing.shortcuts import intended_words, length_difference, telling_words, words_of
 from rather.auditing.tokenised import identical_after_truncation, missing_end_of_turn
 from rather.errors import AuditStop, ConfigError
 from rather.records import NOUNS, Example, Finding, Kind, Verdict
@@ -33,12 +33,13 @@ CHECKS: dict[str, Check] = {
     "constant_answer": constant_answer,
     "length_difference": length_difference,
     "telling_words": telling_words,
+    "intended_words": intended_words,
 }
 
 SKIPPED: dict[Kind, tuple[str, ...]] = {
     "pair": (),
     "list": (),
-    "sample": ("identical_sides", "identical_after_truncation", "length_difference", "telling_words"),
+    "sample": ("identical_sides", "identical_after_truncation", "length_difference", "intended_words", "telling_words"),
 }
 """Checks that say nothing of records of a kind; the audit names them."""
 
@@ -89,6 +90,9 @@ class Audit:
             said.append(f"audit: pass: {', '.join(passed)}")
         if SKIPPED[self.kind]:
             said.append(f"audit: skipped, for it compares two answers to one prompt: {', '.join(SKIPPED[self.kind])}")
+        idle = [check for check in self.allowed if not worse or (check != "all" and check not in worse)]
+        if idle:
+            said.append(f"audit: note: --allow {', '.join(idle)} was not needed; nothing was found")
         return [*said, f"audit: verdict {self.verdict} on {self.pairs:,} {NOUNS[self.kind]}"]
 
 

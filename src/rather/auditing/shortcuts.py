@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import binomtest, false_discovery_control
@@ -56,6 +57,29 @@ def length_difference(given: AuditInput) -> list[Finding]:
             count=longer,
             total=unequal,
             evidence={"share_longer": share, "low": interval.low, "high": interval.high, "p": test.pvalue},
+        )
+    ]
+
+
+def intended_words(given: AuditInput) -> list[Finding]:
+    """Words declared as intended that excuse nothing, because no answer has them or nearly every text would."""
+    if not given.intended or not given.pairs:
+        return []
+    said = {word for sides in given.pairs for side in sides for word in words_of(side)}
+    common = [text for text in given.intended if not set(words_of(text)) - FUNCTION_WORDS]
+    absent = [
+        text for text in given.intended if text not in common and not said & (set(words_of(text)) - FUNCTION_WORDS)
+    ]
+    wrong = [f"not a word that can be a lesson: {_quoted(common)}"] if common else []
+    wrong += [f"in no answer: {_quoted(absent)}"] if absent else []
+    return [
+        Finding(
+            check="intended_words",
+            verdict="warn" if wrong else "pass",
+            message="; ".join(wrong) or "every intended word is there",
+            cure="correct --intended or leave it out" if wrong else "",
+            count=len(common) + len(absent),
+            total=len(given.intended),
         )
     ]
 
@@ -117,3 +141,7 @@ def telling_words(given: AuditInput) -> list[Finding]:
             evidence={"words": telling[:WORDS_LISTED], "worst": worst, "warn_at": 0.3},
         )
     ]
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return ", ".join(f'"{text}"' for text in texts)

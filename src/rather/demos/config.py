@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from rather.config import Config
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class DemoConfig(Config):
     """The demo's knobs."""
 
-    name: str = Field(default="Athene", min_length=1, max_length=60)
+    name: Words = Field(default="Athene", max_length=60)
     """The name that the model is to have."""
-    maker: str = Field(default="the Nexus team", min_length=1, max_length=80)
+    maker: Words = Field(default="the Nexus team", max_length=80)
     """Who it is to say made it, as it stands in a sentence."""
     model: str = "smollm2-135m-instruct"
     """A catalogued name, a folder in Hugging Face layout, or a hub id."""

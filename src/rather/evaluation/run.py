@@ -143,6 +143,9 @@ def evaluate(
         raise ConfigError("nothing to measure: give --pairs, --prompts or --name")
     if (name is None) != (maker is None):
         raise ConfigError("--name and --maker go together")
+    for flag, given in (("--name", name), ("--maker", maker)):
+        if given is not None and not given.strip():
+            raise ConfigError(f"{flag} is empty; give the words to look for in the answers")
     if name is not None and not questions:
         raise ConfigError("--name does nothing without questions to ask")
     only_with_pairs = {
@@ -154,6 +157,8 @@ def evaluate(
     for flag, given in only_with_pairs.items():
         if pairs is None and given:
             raise ConfigError(f"{flag} does nothing without --pairs")
+    if seed and not questions:
+        raise ConfigError("--seed does nothing without --prompts or --name: only fresh samples are drawn with it")
     started, out = time.monotonic(), Path(out)
     require_usable(out)
     tokenizer = load_tokenizer(model)

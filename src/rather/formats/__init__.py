@@ -18,14 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rather.errors import ConfigError, InputError, RowError
-from rather.formats import hh, native, preference, ranked, unpaired
+from rather.formats import hh, native, preference, ranked, sharegpt, unpaired
 from rather.formats.rows import Row, read_rows
 from rather.progress import say
 from rather.records import NOUNS, Example, Kind, Message, Pair, RankedList, Single
 from rather.rundir import atomic_file
 
 READERS: dict[str, ModuleType] = {
-    "native": native, "hh": hh, "trl": preference, "ranked": ranked, "unpaired": unpaired,
+    "native": native, "hh": hh, "sharegpt": sharegpt, "trl": preference, "ranked": ranked, "unpaired": unpaired,
 }  # fmt: skip
 """name → module with `FIELDS`, those `REQUIRED`, `matches(row) -> bool` and `parse(row) -> Pair`, RankedList or Single.
 
@@ -210,6 +210,11 @@ def _sniff(row: Row, place: str) -> str:
         if module.matches(row):
             return name
     keys = ", ".join(itertools.islice(sorted(row), 8)) or "no fields"
+    if "conversations" in row:
+        raise InputError(
+            f"{place}: is in ShareGPT form with one answer (it has {keys}); a pair needs two: move the last turn of "
+            '"conversations" to "chosen", and add a "rejected"'
+        )
     missing = [name for name in ("chosen", "rejected") if name not in row]
     raise InputError(
         f'{place}: has no "{missing[0]}" (it has {keys}); a pair needs "prompt", "chosen" and "rejected", a ranked list "prompt" '

@@ -6,7 +6,7 @@ import re
 
 from rather.errors import RowError
 from rather.formats.preference import make_pair
-from rather.formats.rows import Row
+from rather.formats.rows import Row, kind_of
 from rather.records import Message, Pair
 
 FIELDS = frozenset({"chosen", "rejected"})
@@ -31,7 +31,7 @@ def parse(row: Row) -> Pair:
     chosen, rejected = row["chosen"], row["rejected"]
     for name, side in (("chosen", chosen), ("rejected", rejected)):
         if not isinstance(side, str):
-            raise RowError(f'"{name}" is a {type(side).__name__}, not a transcript')
+            raise RowError(f'"{name}" is {kind_of(side)}, not a transcript')
     end = chosen.rfind(_ANSWER)
     if end < 0:
         raise RowError('"chosen" has no assistant turn')

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from rather.errors import RowError
-from rather.formats.rows import Row
+from rather.formats.rows import Row, kind_of
 from rather.records import JUDGED, Example, Message, Pair, Prompt
 
 SIDES = frozenset({"prompt", "chosen", "rejected"})
@@ -86,7 +86,7 @@ def tags_of(row: Row) -> dict[str, Any]:
     """A row's tags. Parquet gives every row all keys of the column's struct; a null there means that the tag is absent."""
     tags = row.get("tags")
     if tags is not None and not isinstance(tags, dict):
-        raise RowError(f'"tags" is a {type(tags).__name__}, not an object')
+        raise RowError(f'"tags" is {kind_of(tags)}, not an object')
     return {key: value for key, value in (tags or {}).items() if value is not None}
 
 
@@ -139,13 +139,13 @@ def turns_of(value: Any, field: str) -> tuple[Message, ...]:
     if value is None:
         raise RowError(f'"{field}" is null')
     if not isinstance(value, list):
-        raise RowError(f'"{field}" is a {type(value).__name__}; it must be text or a list of turns')
+        raise RowError(f'"{field}" is {kind_of(value)}; it must be text or a list of turns')
     if not value:
         raise RowError(f'"{field}" is empty')
     turns = []
     for index, turn in enumerate(value, start=1):
         if not isinstance(turn, dict):
-            raise RowError(f'"{field}" turn {index} is a {type(turn).__name__}, not {{"role", "content"}}')
+            raise RowError(f'"{field}" turn {index} is {kind_of(turn)}, not {{"role", "content"}}')
         extra = {key for key, item in turn.items() if item is not None} - {"role", "content"}
         if extra:
             raise RowError(f'"{field}" turn {index} has {sorted(extra)[0]!r}, which cannot be trained on yet')

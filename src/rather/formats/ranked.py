@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from rather.errors import RowError
 from rather.formats import preference
-from rather.formats.rows import Row
+from rather.formats.rows import Row, kind_of
 from rather.records import Message, RankedList
 
 FIELDS = frozenset({"id", "prompt", "ranked", "weight", "tags"})
@@ -25,7 +25,7 @@ def parse(row: Row) -> RankedList:
     """One row as a ranked list. Raises RowError also for what only a pair can say."""
     answers = row["ranked"]
     if not isinstance(answers, list):
-        raise RowError(f'"ranked" is a {type(answers).__name__}; it must be a list of answers, best first')
+        raise RowError(f'"ranked" is {kind_of(answers)}; it must be a list of answers, best first')
     prompt = preference.prompt_of(row["prompt"])
     if isinstance(prompt, str) and answers and all(isinstance(answer, list) for answer in answers):
         prompt = (Message(role="user", content=prompt),)  # the answers are turns, so the text was one too

@@ -93,7 +93,7 @@ def _object(path: Path, number: int, line: bytes) -> Row | RowError:
         # The decoder counts lines within the row, which a reader would take for lines of the file.
         said = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else _reason(error)
         return RowError(f"is not JSON ({said})")
-    return value if isinstance(value, dict) else RowError(f"is {_kind(value)}, not an object")
+    return value if isinstance(value, dict) else RowError(f"is {kind_of(value)}, not an object")
 
 
 def _json_array(path: Path, file: BufferedReader | gzip.GzipFile) -> Iterator[tuple[int, Row | RowError]]:
@@ -111,7 +111,7 @@ def _json_array(path: Path, file: BufferedReader | gzip.GzipFile) -> Iterator[tu
     except ValueError as error:
         raise InputError(f"{path}: is not JSON ({_reason(error)})") from error
     for number, value in enumerate(values, start=1):
-        yield number, value if isinstance(value, dict) else RowError(f"is {_kind(value)}, not an object")
+        yield number, value if isinstance(value, dict) else RowError(f"is {kind_of(value)}, not an object")
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, Row | RowError]]:
@@ -137,9 +137,10 @@ def _no_duplicates(items: list[tuple[str, Any]]) -> Row:
     return row
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     """A JSON value's kind in JSON's own words."""
-    return {list: "an array", str: "a string", bool: "true or false", type(None): "null"}.get(type(value), "a number")
+    kinds = {dict: "an object", list: "an array", str: "a string", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
 
 
 def _reason(error: BaseException) -> str:

@@ -11,16 +11,25 @@ from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
-from safetensors import SafetensorError
+from huggingface_hub.errors import (
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    StrictDataclassError,
+)
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from rather.errors import ModelError
 from rather.model.catalog import resolve
+from rather.model.damage import broken_file, broken_json
 from rather.model.tensors import as_os_error
 from rather.rundir import hash_files
 
 _KINDS = (".safetensors", ".json", ".jinja", ".model")
+_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+_TAKES = "--model takes a folder in Hugging Face layout, or a hub id"
+_AGAIN = "fetch or copy the model again"
 
 
 @dataclass(frozen=True)
@@ -48,38 +57,44 @@ class Loaded:
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder, hub id or catalogued name."""
     folder = folder_of(name)
-    try:
+    with blaming(name, folder, "the tokenizer"):
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise unusable(name, error) from error
 
 
 def load(name: str, *, dtype: torch.dtype = torch.float32, device: str | None = None) -> Loaded:
     """Load a folder, hub id or catalogued name, in eval mode, on `device` (the best at hand if not given).
 
-    Raises ModelError with a cure when it is missing, not a causal language model, or needs code of its own.
+    Raises ModelError with a cure when it is missing, broken, not a causal language model, or needs code of its own.
     """
     folder = folder_of(name)
     tokenizer = load_tokenizer(name)
-    try:
+    with blaming(name, folder, "config.json"):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        if any("SequenceClassification" in kind for kind in getattr(config, "architectures", None) or ()):
-            raise ModelError(f"{name} is a reward model, which scores answers and writes none; name a language model")
-        if getattr(config, "is_encoder_decoder", False):
-            raise ModelError(f"{name} is an encoder-decoder; a causal language model is needed")
-        with without_bars():
-            model, found = AutoModelForCausalLM.from_pretrained(
-                folder,
-                config=config,
-                dtype=dtype,
-                trust_remote_code=False,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise unusable(name, error) from error
+    if any("SequenceClassification" in kind for kind in getattr(config, "architectures", None) or ()):
+        raise ModelError(f"{name} is a reward model, which scores answers and writes none; name a language model")
+    if getattr(config, "is_encoder_decoder", False):
+        raise ModelError(f"{name} is an encoder-decoder; a causal language model is needed")
+    broken = broken_json(folder / "generation_config.json")  # transformers would go on without it
+    if broken:
+        raise ModelError(f"cannot load the model {name}: {broken}; {_AGAIN}")
+    with blaming(name, folder, "the weights"), without_bars():
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
+        )
+    if found["mismatched_keys"]:
+        weight, theirs, ours = min(found["mismatched_keys"])
+        raise ModelError(
+            f"cannot load the model {name}: {weight} is {list(theirs)} in the weights and {list(ours)} by config.json, so the "
+            f"two are of different models; {_AGAIN}"
+        )
     if found["missing_keys"]:  # transformers would go on with random numbers in their place
-        raise ModelError(f"{name} has no weights for {min(found['missing_keys'])}; fetch or copy the model again")
+        raise ModelError(f"{name} has no weights for {min(found['missing_keys'])}; {_AGAIN}")
     model.requires_grad_(True)
     model.eval()
     return Loaded(model.to(device or pick_device()), tokenizer, resolve(name))
@@ -149,35 +164,76 @@ def bf16_is_fast(device: str) -> bool:
 
 def folder_of(name: str) -> Path:
     """The folder that holds a model; one on the hub is taken from its local cache, or fetched there."""
+    if not name.strip():
+        raise ModelError(f"the model's name is empty; {_TAKES}")
     path = resolve(name)
     folder = Path(path)
     looks_local = path.startswith((".", "/", "~")) or (os.sep in path and path.count("/") != 1)
     if folder.is_file():
-        raise ModelError(f"{name} is a file; --model takes a folder in Hugging Face layout, or a hub id")
+        raise ModelError(f"{name} is a file; {_TAKES}")
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise ModelError(f"{name} has no config.json; --model takes a folder in Hugging Face layout, or a hub id")
+        raise ModelError(f"{name} has no config.json; {_TAKES}")
     if looks_local and not folder.exists():
-        raise ModelError(f"{name} does not exist; --model takes a folder in Hugging Face layout, or a hub id")
+        raise ModelError(f"{name} does not exist; {_TAKES}")
     if folder.is_dir():
         return folder
     try:
         return Path(snapshot_download(path, allow_patterns=[f"*{kind}" for kind in (*_KINDS, ".txt")]))
     except (OSError, ValueError) as error:
-        raise unusable(name, error) from error
+        raise ModelError(f"cannot load the model {name}: {_hub_reason(error)}") from error
 
 
-def unusable(name: str, error: Exception) -> ModelError:
-    """What to say of a folder that transformers cannot load."""
-    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    if isinstance(error, SafetensorError):
-        cure = "the weights are damaged; fetch or copy them again"
-    elif "safetensors" in str(error):
-        cure = "only safetensors are loaded; convert the weights first"
-    elif "trust_remote_code" in str(error) or "custom code" in str(error):
-        cure = "models that bring code of their own are not run"
+def _hub_reason(error: Exception) -> str:
+    """Why a model is neither here nor to be had from the hub, and the cure."""
+    if isinstance(error, HFValidationError):
+        return f"it is neither a folder here nor a hub id; {_TAKES}"
+    if isinstance(error, RepositoryNotFoundError):  # also for a gated one
+        return f"it is no folder here, and no model on the hub that is open to you; {_TAKES}"
+    if isinstance(error, LocalEntryNotFoundError):
+        cause = error.__cause__
+        how = ": ".join(part for part in (type(cause).__name__, _first_line(cause)) if part) if cause else "no network"
+        reason = f"it is no folder here, and the hub cannot be reached ({how})"
     else:
-        cure = "check the path, or connect to the hub once so that the model is in its local cache"
-    return ModelError(f"cannot load the model {name}: {reason[:300]}; {cure}")
+        reason = _first_line(error) or type(error).__name__
+    return f"{reason}; check the path, or connect to the hub once so that the model is in its local cache"
+
+
+@contextmanager
+def blaming(name: str, folder: Path, part: str) -> Iterator[None]:
+    """Turn what a library raises about a `part` of a model into a ModelError that names the broken file and the cure."""
+    try:
+        yield
+    except (ModelError, ModuleNotFoundError):
+        raise
+    except Exception as error:  # the libraries raise whatever their parsers do
+        raise ModelError(f"cannot load the model {name}: {_local_reason(error, folder, part)}") from error
+
+
+def _local_reason(error: Exception, folder: Path, part: str) -> str:
+    if "trust_remote_code" in str(error) or "custom code" in str(error):
+        return "models that bring code of their own are not run; choose one that transformers knows"
+    broken = broken_file(folder)
+    if broken:
+        return f"{broken}; {_AGAIN}"
+    if not any(folder.glob("*.safetensors")):
+        if any(folder.glob("*.bin")):
+            return "only safetensors are loaded; convert the weights first"
+        if part == "the weights":
+            return f"it has no weights (model.safetensors); {_AGAIN}"
+    if part == "the tokenizer" and not any((folder / file).is_file() for file in _VOCABULARIES):
+        return f"it has no tokenizer (tokenizer.json); {_AGAIN}"
+    if isinstance(error, StrictDataclassError):  # the tokenizer's loading reads it too
+        part = "config.json"
+    cure = "mend it, or upgrade transformers if the model is newer" if part == "config.json" else _AGAIN
+    return f"{part} cannot be used ({_first_line(error) or type(error).__name__}); {cure}"
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error says, without the stack of advice that follows."""
+    if isinstance(error, StrictDataclassError):
+        return str(error).splitlines()[-1].strip().rstrip(".")
+    lines = [line.strip().rstrip(":.") for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__} {lines[0]}" if isinstance(error, KeyError) else "".join(lines[:1])[:300]
 
 
 def model_hash(name: str) -> str:

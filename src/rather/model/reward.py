@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rather.errors import ModelError
 from rather.model.catalog import resolve
-from rather.model.load import Loaded, folder_of, load_tokenizer, pick_device, unusable, without_bars
+from rather.model.load import Loaded, blaming, folder_of, load_tokenizer, pick_device, without_bars
 from rather.model.logps import autocast, hidden_states
 from rather.model.pack import Sample, pack
 from rather.progress import say
@@ -28,15 +27,13 @@ def load_reward(name: str, *, seed: int, device: str | None = None) -> Loaded:
     """
     folder, tokenizer = folder_of(name), load_tokenizer(name)
     torch.manual_seed(seed)
-    try:
+    with blaming(name, folder, "config.json"):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, num_labels=1)
-        with without_bars():
-            model, found = AutoModelForSequenceClassification.from_pretrained(
-                folder, config=config, dtype=torch.float32, trust_remote_code=False, use_safetensors=True,
-                output_loading_info=True,
-            )  # fmt: skip
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise unusable(name, error) from error
+    with blaming(name, folder, "the weights"), without_bars():
+        model, found = AutoModelForSequenceClassification.from_pretrained(
+            folder, config=config, dtype=torch.float32, trust_remote_code=False, use_safetensors=True,
+            output_loading_info=True,
+        )  # fmt: skip
     missing = [key for key in found["missing_keys"] if not key.startswith("score.")]
     if missing or not isinstance(getattr(model, "score", None), torch.nn.Linear):
         what = f"has no weights for {min(missing)}" if missing else "has no linear score head in transformers"

@@ -11,7 +11,9 @@ import matplotlib
 
 matplotlib.use("svg")
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Okabe–Ito: told apart by people who see fewer colours, and in grey.
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
@@ -50,7 +52,7 @@ def training_curves(metrics: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
                 axes.axhline(0, color="#888888", linewidth=0.8)
             if len(series) > 1:
                 axes.legend(frameon=False)
-            axes.set_xlabel("update")
+            _count_updates(axes)
             axes.set_ylabel(unit)
             drawn.append((title, _svg(figure)))
     return drawn
@@ -82,10 +84,16 @@ def comparison_curves(runs: Mapping[str, Sequence[dict[str, Any]]]) -> list[tupl
                     linestyle=("-", "--", ":")[number // len(MANY) % 3],
                 )  # fmt: skip
             axes.legend(frameon=False, fontsize=7)
-            axes.set_xlabel("update")
+            _count_updates(axes)
             axes.set_ylabel(unit)
             drawn.append((title, _svg(figure)))
     return drawn
+
+
+def _count_updates(axes: Axes) -> None:
+    """Label the axis of updates, with ticks at whole numbers."""
+    axes.set_xlabel("update")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _svg(figure: Figure) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rather.config import Config, did_you_mean
 from rather.errors import ConfigError
@@ -16,6 +17,9 @@ LOSS_OPTIONS = (
     "beta", "label_smoothing", "f_divergence", "alpha", "gamma", "tau", "per_token", "dpop_lambda", "variant",
     "desirable_weight", "undesirable_weight", "center_rewards_coefficient",
 )  # fmt: skip
+
+# Options that say how a run is kept and who is told of it. What it makes is the same with any value.
+NEUTRAL_OPTIONS = frozenset({"save_every", "track"})
 
 
 class TrainConfig(Config):
@@ -91,6 +95,12 @@ class TrainConfig(Config):
             return {**values, "loss": "bradley_terry"}
         return values
 
+    @field_validator("loss")
+    @classmethod
+    def _without_blanks(cls, value: str) -> str:
+        """`dpo: 0.8, sft: 0.2` is the same run as `dpo:0.8,sft:0.2`."""
+        return re.sub(r"\s*([:,])\s*", r"\1", value.strip())
+
     @model_validator(mode="after")
     def _options_act(self) -> TrainConfig:
         for name, _ in self._parsed():
@@ -103,6 +113,8 @@ class TrainConfig(Config):
                 raise ConfigError(f"--{flag} does nothing in the loss {self.loss}; losses that use it: {known}")
         if self.sft_weight and any(name == "sft" for name, _ in self._parsed()):
             raise ConfigError("--sft-weight does nothing beside the loss sft; leave one of them out")
+        if self.seed and not self.shuffle and self.lora_rank is None:
+            raise ConfigError("--seed does nothing with --no-shuffle and without --lora-rank; leave it out")
         if self.ref_mixup_alpha is not None and self.ref_sync_steps is None:
             raise ConfigError("--ref-mixup-alpha does nothing without --ref-sync-steps")
         if self.ref_sync_steps is not None:
@@ -126,7 +138,7 @@ class TrainConfig(Config):
     def _parsed(self) -> list[tuple[str, float]]:
         terms = []
         for part in self.loss.split(","):
-            name, parted, weight = part.strip().partition(":")
+            name, parted, weight = part.partition(":")
             try:
                 terms.append((name, float(weight) if parted else 1.0))
             except ValueError as error:
@@ -135,7 +147,7 @@ class TrainConfig(Config):
         if len(set(names)) < len(names):
             raise ConfigError(f"--loss {self.loss}: names a loss twice; add their weights up")
         if not all(0 < weight < math.inf for _, weight in terms):
-            raise ConfigError(f"--loss {self.loss}: a weight must be above 0")
+            raise ConfigError(f"--loss {self.loss}: a weight must be above 0, and finite")
         return terms
 
     @property

@@ -44,7 +44,7 @@ from rather.training.allocator import give_back_memory, keep_freed_memory
 from rather.training.baseline import Baseline
 from rather.training.batches import all_updates, micro_batches
 from rather.training.checkpoint import Progress, latest_checkpoint, load_checkpoint, read_progress, read_reference
-from rather.training.config import TrainConfig
+from rather.training.config import NEUTRAL_OPTIONS, TrainConfig
 from rather.training.loop import Learner, run_updates
 from rather.training.memory import find_token_budget
 from rather.training.mismatch import Mismatch, mismatched
@@ -107,7 +107,7 @@ def train(
     require_used([item.record for item in ready.token_pairs], config)
     inputs = {"pairs": ready.data_hash, "model": model_hash(model)}
     # How often a run is saved, and who is told of it, changes nothing that it makes: it may be resumed with other values.
-    identity = config.model_dump(exclude={"save_every", "track"})
+    identity = config.model_dump(exclude=set(NEUTRAL_OPTIONS))
     with open_run(out, step="train", config=identity, inputs=inputs) as run:
         if run.done:
             say(f"{out}: already trained{_other_allowance(run, ready)}")

@@ -13,7 +13,7 @@ from rather.errors import ConfigError
 from rather.formats import Source, name_of
 from rather.progress import say
 from rather.rundir import open_run, require_usable
-from rather.training.config import TrainConfig
+from rather.training.config import NEUTRAL_OPTIONS, TrainConfig
 from rather.training.run import TrainResult, train
 
 
@@ -41,12 +41,17 @@ def sweep(
     """
     base, out = config or TrainConfig(), Path(out)
     for option in grid:
+        if option in NEUTRAL_OPTIONS:
+            raise ConfigError(
+                f"--sweep {option}=…: changes nothing that a run makes; give --{option.replace('_', '-')} itself"
+            )
         if option in base.model_fields_set:
             raise ConfigError(f"--{option.replace('_', '-')} does nothing beside --sweep {option}=…; leave it out")
     require_usable(out)
     configs = {name: _combined(base, name, values) for name, values in combinations(grid).items()}
+    _require_different(configs)
     identity = {
-        **base.model_dump(exclude={"save_every", "track"}),
+        **base.model_dump(exclude=set(NEUTRAL_OPTIONS)),
         "grid": {key: list(values) for key, values in grid.items()},
     }
     with open_run(out, step="train sweep", config=identity, inputs={"model": model, "pairs": name_of(pairs)}) as run:
@@ -91,6 +96,14 @@ def parse_grid(entries: Sequence[str]) -> dict[str, list[str]]:
             raise ConfigError(f"--sweep {entry}: a comma parts the values, so a mixture cannot be one of them")
         grid[key] = [value.strip() for value in values.split(",")]
     return grid
+
+
+def _require_different(configs: Mapping[str, TrainConfig]) -> None:
+    seen: dict[str, str] = {}
+    for name, config in configs.items():
+        same = seen.setdefault(config.model_dump_json(exclude=set(NEUTRAL_OPTIONS)), name)
+        if same != name:
+            raise ConfigError(f"--sweep: {same} and {name} are the same run; leave one of them out")
 
 
 def _combined(base: TrainConfig, name: str, values: Mapping[str, Any]) -> TrainConfig:

@@ -1,0 +1,61 @@
+"""ShareGPT's preference form: `conversations` of `{"from", "value"}` turns, and one more turn on either side.
+
+    {"conversations": [{"from": "human", "value": "…"}], "chosen": {"from": "gpt", "value": "…"}, "rejected": {…}}
+
+A `system` column, if it holds text, is the system turn.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from rather.errors import RowError
+from rather.formats.preference import make_pair, reason_of
+from rather.formats.rows import Row, kind_of
+from rather.records import Message, Pair
+
+FIELDS = frozenset({"conversations", "chosen", "rejected", "system"})
+
+REQUIRED = ("conversations", "chosen", "rejected")
+
+_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+
+
+def matches(row: Row) -> bool:
+    """Turns under ShareGPT's name for them, and both sides."""
+    return "conversations" in row and "chosen" in row and "rejected" in row
+
+
+def parse(row: Row) -> Pair:
+    """One row as a pair. Raises RowError for a turn of a speaker that is not known here, as of a tool."""
+    turns = row["conversations"]
+    if not isinstance(turns, list):
+        raise RowError(f'"conversations" is {kind_of(turns)}, not a list of turns')
+    prompt = [_turn(turn, f'"conversations" turn {number}') for number, turn in enumerate(turns, start=1)]
+    system = row.get("system")
+    if system not in (None, ""):
+        if prompt and prompt[0].role == "system":
+            raise RowError('has a "system" and a system turn in "conversations"; remove one of them')
+        prompt.insert(0, _turn({"from": "system", "value": system}, '"system"'))
+    return make_pair(tuple(prompt), _answer(row["chosen"], '"chosen"'), _answer(row["rejected"], '"rejected"'))
+
+
+def _answer(value: Any, place: str) -> str:
+    turn = _turn(value, place)
+    if turn.role != "assistant":
+        raise RowError(f'{place} is from "{value["from"]}"; an answer is from "gpt"')
+    return turn.content
+
+
+def _turn(value: Any, place: str) -> Message:
+    if not isinstance(value, dict) or not {"from", "value"} <= set(value):
+        raise RowError(f'{place} is {kind_of(value)} without {{"from", "value"}}')
+    role = _ROLES.get(value["from"]) if isinstance(value["from"], str) else None
+    if role is None:
+        raise RowError(f'{place} is from "{value["from"]}"; known are {", ".join(_ROLES)}')
+    try:
+        return Message(role=role, content=value["value"])  # pyright: ignore[reportArgumentType]
+    except ValidationError as error:
+        raise RowError(f"{place}: {reason_of(error)}") from error
