@@ -12,7 +12,7 @@ from transformers import GenerationConfig, PreTrainedModel
 from rather.model import Loaded, Renderer
 from rather.records import Question, Response
 
-BATCH = 64
+BATCH = 128
 
 
 def sample(
