@@ -5,7 +5,8 @@
 prints a table and writes JSON: pairs/s of training alone, peak memory, both loss curves and their largest difference, and the
 share of the machine's matmul rate that each reaches at the fewest possible FLOPs (every distinct token once). Needs the extra
 `bench` (TRL). TRL runs at its best setting (no checkpointing, reference precomputed) and, for memory, at its leanest
-(checkpointing). `--allocator both` gives both the same best glibc settings instead of each its own.
+(checkpointing). Cases that are run one by one may go into one file; `table --out FILE` prints it. `--allocator both` gives
+both the same best glibc settings instead of each its own.
 """
 
 from __future__ import annotations
@@ -267,7 +268,7 @@ def measured(engine: str, case: str, dtype: str, setting: str, arguments: argpar
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", nargs="?", default="compare", choices=["compare", "worker"])
+    parser.add_argument("mode", nargs="?", default="compare", choices=["compare", "table", "worker"])
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--dtypes", default="bf16,fp32")
     parser.add_argument(
@@ -284,47 +285,72 @@ def main() -> None:
     if arguments.mode == "worker":
         worker(arguments)
         return
-    from rather.rundir import versions, write_json
-
-    report: dict[str, Any] = {
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "platform": platform.platform()},
-        "versions": {**versions(), "trl": _trl_version()},
-        "allocator": arguments.allocator,
-        "results": [],
-    }
-    print(
-        f"{'case':9} {'dtype':5} {'engine':22} {'pairs/s':>8} {'ratio':>6} {'GB':>6} {'of rate':>8} {'max |Δ loss|':>12}"
-    )
+    report = _report(arguments.out)
+    if arguments.mode == "table":
+        print(_table(report["results"]))
+        return
     for dtype in arguments.dtypes.split(","):
         rate = measured("rate", "hh", dtype, "-", arguments)["rate"]
         for case in arguments.cases.split(","):
+            known = {"case": case, "dtype": dtype, "allocator": arguments.allocator}
             ours = measured("rather", case, dtype, "-", arguments)
-            share = ours["distinct"] / ours["seconds"] / rate
-            speed, memory = ours["pairs_per_s"], ours["peak_gb"]
-            print(f"{case:9} {dtype:5} {'rather':22} {speed:8.3f} {'':6} {memory:6.2f} {share:8.0%}", flush=True)
-            known = {"case": case, "dtype": dtype}
-            report["results"].append({"engine": "rather", **known, "rate": rate, "share": share, **ours})
+            _add(
+                report,
+                arguments.out,
+                {"engine": "rather", **known, "rate": rate, "share": ours["distinct"] / ours["seconds"] / rate, **ours},
+            )
             for setting in filter(None, arguments.settings.split(",")):
                 theirs = measured("trl", case, dtype, setting, arguments)
                 gap = max(abs(a - b) for a, b in zip(ours["losses"], theirs["losses"], strict=True))
-                ratio = ours["pairs_per_s"] / theirs["pairs_per_s"]
-                print(
-                    f"{case:9} {dtype:5} {'TRL ' + setting:22} {theirs['pairs_per_s']:8.3f} {ratio:5.1f}× "
-                    f"{theirs['peak_gb']:6.2f} {'':8} {gap:12.1e}", flush=True,
-                )  # fmt: skip
-                report["results"].append(
-                    {
-                        "engine": "trl",
-                        "setting": setting,
-                        "case": case,
-                        "dtype": dtype,
-                        "ratio": ratio,
-                        "gap": gap,
-                        **theirs,
-                    }
-                )
-            if arguments.out:
-                write_json(arguments.out, report)
+                ratios = {
+                    "ratio": ours["pairs_per_s"] / theirs["pairs_per_s"],
+                    "memory_ratio": ours["peak_gb"] / theirs["peak_gb"],
+                }
+                _add(report, arguments.out, {"engine": f"TRL {setting}", **known, "gap": gap, **ratios, **theirs})
+
+
+def _report(out: Path | None) -> dict[str, Any]:
+    """What is in the file already, so that cases may be run one by one; else a new one, of this machine."""
+    from rather.rundir import versions
+
+    machine = {"cpu": _cpu(), "cores": os.cpu_count(), "platform": platform.platform()}
+    found: dict[str, Any] = {"machine": machine, "versions": {**versions(), "trl": _trl_version()}, "results": []}
+    if out is None or not out.is_file():
+        return found
+    earlier = json.loads(out.read_text(encoding="utf-8"))
+    if (earlier["machine"], earlier["versions"]) != (found["machine"], found["versions"]):
+        sys.exit(f"{out} is of another machine or other versions; name another file")
+    return earlier
+
+
+def _add(report: dict[str, Any], out: Path | None, row: dict[str, Any]) -> None:
+    """Print one result and write it in place of an earlier one of the same kind."""
+    from rather.rundir import write_json
+
+    key = ("engine", "case", "dtype", "allocator")
+    report["results"] = [r for r in report["results"] if any(r[name] != row[name] for name in key)] + [row]
+    print(_table([row]).splitlines()[-1], flush=True)
+    if out:
+        write_json(out, report)
+
+
+COLUMNS = (
+    "case", "dtype", "allocator", "engine", "pairs", "pairs/s", "times TRL", "GB", "part of TRL's", "of the matmul rate",
+    "largest loss difference",
+)  # fmt: skip
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Markdown."""
+    lines = [COLUMNS, ("---",) * len(COLUMNS)]
+    for row in rows:
+        if row["engine"] == "rather":
+            ratio, part, share, gap = "", "", f"{row['share']:.0%}", ""
+        else:
+            ratio, part, share, gap = f"{row['ratio']:.1f}", f"{row['memory_ratio']:.2f}", "", f"{row['gap']:.1e}"
+        known = (row["case"], row["dtype"], row["allocator"], row["engine"], str(row["pairs"]))
+        lines.append((*known, f"{row['pairs_per_s']:.3f}", ratio, f"{row['peak_gb']:.2f}", part, share, gap))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _cpu() -> str:

@@ -13,11 +13,10 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 def keep_freed_memory() -> bool:
-    """Serve blocks up to 64 MiB from the heap and never trim it by itself. True if the C library took the settings.
+    """Serve blocks up to 160 MiB from the heap and never trim it by itself. True if the C library took the settings.
 
-    The few blocks beyond, logits and the embedding's gradient, would leave the largest holes; mapped each time they cost
-    less than the memory they save. Measured in `benchmarks/NOTES.md`. For this process alone, and only where the allocator
-    is glibc's.
+    The few blocks beyond would leave the largest holes; mapped each time they cost less than the memory they save.
+    Measured in `benchmarks/NOTES.md`. For this process alone, and only where the allocator is glibc's.
     """
     mallopt = _libc_function("mallopt")
     if mallopt is None:
