@@ -58,7 +58,9 @@ class TrainConfig(Config):
     epochs: int = Field(default=1, ge=1, le=1000)
     """Passes over the pairs."""
     warmup: float = Field(default=0.1, ge=0, le=0.9)
-    """Share of the updates in which the learning rate rises from 0; from there it falls in a line to 0."""
+    """Share of the updates in which the learning rate rises from 0."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the learning rate goes on after warm-up: in a line to 0, along half a cosine to 0, or not falling."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """The gradient is scaled down to this norm when it is longer."""
     weight_decay: float = Field(default=0.0, ge=0, le=1)

@@ -30,6 +30,7 @@ from rather.training.mismatch import Mismatch
 from rather.training.moving import MovingReference
 from rather.training.objective import Objective
 from rather.training.reference import Reference
+from rather.training.schedule import learning_rate
 from rather.training.step import MicroBatch, NonFinite, StepStats, train_step
 from rather.training.track import Log
 
@@ -167,7 +168,7 @@ def run_updates(
                     f"{metrics.parent}: stopped after update {step} of {len(plan)}; the same command goes on"
                 )
             update_began = time.monotonic()
-            lr = learning_rate(step, len(plan), peak=config.peak_lr, warmup=config.warmup)
+            lr = learning_rate(step, len(plan), peak=config.peak_lr, warmup=config.warmup, schedule=config.schedule)
             for group in learner.optimizer.param_groups:
                 group["lr"] = lr
             try:
@@ -190,14 +191,6 @@ def run_updates(
     if done.step < len(plan):
         keep(len(plan))  # so that a full disk, met while the model is saved, costs nothing
     return last or dict(watch.rows[-1]), watch.said
-
-
-def learning_rate(step: int, steps: int, *, peak: float, warmup: float) -> float:
-    """Linear from 0 to `peak` over the first `warmup` share of the steps, then linear to 0. `step` counts from 0."""
-    rising = round(warmup * steps)
-    if step < rising:
-        return peak * (step + 1) / rising
-    return peak * (steps - step) / max(steps - rising, 1)
 
 
 def _non_finite(error: NonFinite, step: int, checkpoints: Path, token_pairs: Sequence[TokenPair]) -> NonFiniteLoss:
