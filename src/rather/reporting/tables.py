@@ -7,6 +7,9 @@ from typing import Any
 
 Row = tuple[str, str, str, str]
 
+# What the comparison of runs shows of metrics.jsonl.
+SHOWN = ("loss", "accuracy", "chosen_logp_change_per_token", "rejected_logp_change_per_token")
+
 
 def headline(figures: Mapping[str, Any], audit: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> list[str]:
     """One to three sentences that a reader needs first."""
@@ -106,7 +109,7 @@ def comparison_rows(
     rows = []
     for name, metrics in runs.items():
         tail = metrics[-max(1, len(metrics) // 10) :]
-        mean = {key: sum(row[key] for row in tail) / len(tail) for key in tail[0]}
+        mean = {key: sum(row[key] for row in tail) / len(tail) for key in SHOWN}
         rows.append(
             (
                 name,

@@ -17,6 +17,9 @@ LOSS_OPTIONS = (
     "desirable_weight", "undesirable_weight",
 )  # fmt: skip
 
+# Fields that change nothing of what a run makes, so that it may be resumed with other values of them.
+NOT_IDENTITY = ("save_every", "keep_last", "track")
+
 
 class TrainConfig(Config):
     """How to train on pairs."""
@@ -81,6 +84,10 @@ class TrainConfig(Config):
     """Trackers that get the metrics besides metrics.jsonl. May be repeated; each needs its own package."""
     save_every: int = Field(default=50, ge=1)
     """Updates between checkpoints. A killed run resumes from the last one."""
+    keep_last: int = Field(default=1, ge=1)
+    """Checkpoints to keep while the run goes on. With more than one, removing the newest takes the run back to the one before."""
+    eval_every: int | None = Field(default=None, ge=1)
+    """Updates between two measurements of the pairs of --heldout (50 if not given). The last update is always measured."""
 
     @model_validator(mode="after")
     def _options_act(self) -> TrainConfig:

@@ -6,7 +6,7 @@ import copy
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,18 @@ from rather.rundir import (
 from rather.training.adapter import add_lora, merged
 from rather.training.allocator import give_back_memory, keep_freed_memory
 from rather.training.baseline import Baseline
-from rather.training.batches import all_updates, micro_batches
-from rather.training.checkpoint import Progress, latest_checkpoint, load_checkpoint, read_progress, read_reference
-from rather.training.config import TrainConfig
+from rather.training.batches import Update, all_updates, micro_batches
+from rather.training.checkpoint import (
+    Progress,
+    best_weights,
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+    read_progress,
+    read_reference,
+)
+from rather.training.config import NOT_IDENTITY, TrainConfig
+from rather.training.heldout import EVERY, HeldOut, HeldOutPairs, read_held_out
 from rather.training.loop import Learner, run_updates
 from rather.training.memory import find_token_budget
 from rather.training.mismatch import Mismatch, mismatched
@@ -42,17 +51,19 @@ from rather.training.prepare import Prepared, prepare
 from rather.training.reference import Reference, compute_reference
 from rather.training.track import require_installed, tracked
 
-METRICS, REFUSED, AUDIT, MODEL, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "model", "checkpoints"
+METRICS, REFUSED, AUDIT, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "checkpoints"
+MODEL, BEST = "model", "best"
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Where the run is and how it ended: the metrics of its last update."""
+    """Where the run is and how it ended: the metrics of its last update. best: the state of the lowest held-out loss."""
 
     out: Path
     model: Path
     updates: int
     last: dict[str, float]
+    best: Path | None = None
 
 
 def train(
@@ -66,6 +77,7 @@ def train(
     skip_bad: bool = False,
     intended: Sequence[str] = (),
     allow: Mapping[str, str] | None = None,
+    heldout: Source | None = None,
     **options: Any,
 ) -> TrainResult:
     """Train `model` on `pairs` and write `out/model`, `out/metrics.jsonl`, `out/refused.jsonl` and `out/audit.json`.
@@ -73,31 +85,46 @@ def train(
     The same call on the same folder resumes a run that was stopped, and does nothing once it is done.
     options: fields of TrainConfig, over those of `config`. limit: use the first so many pairs that can be read. as_chat: plain-text
     prompts become user turns. skip_bad: list bad rows in refused.jsonl instead of stopping. intended: words that are
-    meant to be learned. allow: check → reason.
+    meant to be learned. allow: check → reason. heldout: pairs that are measured and not trained on; the state in which their
+    loss was lowest becomes `out/best`.
 
     Raises InputError, ConfigError, ModelError, AuditStop, RunDirError, TrainError, NonFiniteLoss, Interrupted.
     """
     config, out = (config or TrainConfig()).changed(options), Path(out)
     require_usable(out)
     require_installed(config.track)
+    if config.eval_every is not None and heldout is None:
+        raise ConfigError("--eval-every does nothing without --heldout")
     tokenizer = load_tokenizer(model)
     renderer = Renderer(tokenizer, max_length=config.max_length, system_prompt=config.system_prompt)
     ready = prepare(pairs, renderer, limit=limit, as_chat=as_chat, skip_bad=skip_bad, intended=intended, allow=allow)
     renderer.require_system_prompt_acts([item.pair.prompt for item in ready.token_pairs])
     inputs = {"pairs": ready.data_hash, "model": model_hash(model)}
-    # How often a run is saved, and who is told of it, changes nothing that it makes: it may be resumed with other values.
-    identity = config.model_dump(exclude={"save_every", "track"})
+    measured = None
+    if heldout is not None:
+        measured = read_held_out(heldout, renderer, trained=ready.token_pairs, as_chat=as_chat, skip_bad=skip_bad)
+        inputs["heldout"] = measured.data_hash
+    # How a run is saved, and who is told of it, changes nothing that it makes: it may be resumed with other values.
+    identity = config.model_dump(exclude={*NOT_IDENTITY})
     with open_run(out, step="train", config=identity, inputs=inputs) as run:
         if run.done:
             say(f"{out}: already trained{_other_allowance(run, ready)}")
             return _result(run)
         try:
-            return _train(run, ready, model=model, renderer=renderer, config=config)
+            return _train(run, ready, measured, model=model, renderer=renderer, config=config)
         finally:
             give_back_memory()
 
 
-def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, config: TrainConfig) -> TrainResult:
+def _train(
+    run: RunDir,
+    ready: Prepared,
+    measured: HeldOutPairs | None,
+    *,
+    model: str,
+    renderer: Renderer,
+    config: TrainConfig,
+) -> TrainResult:
     began = time.monotonic()
     keep_freed_memory()
     torch.manual_seed(config.seed)
@@ -133,8 +160,8 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
     budget = budget or find_token_budget(policy, ready.token_pairs, dtype=dtype, packed=packed)
     first_epoch = plan[: len(plan) // config.epochs]
 
-    def reference_of(items: Sequence[TokenPair]) -> Reference:
-        cuts = [cut for update in first_epoch for cut in micro_batches(update, items, token_budget=budget)]
+    def reference_of(items: Sequence[TokenPair], updates: Sequence[Update] = first_epoch) -> Reference:
+        cuts = [cut for update in updates for cut in micro_batches(update, items, token_budget=budget)]
         weights = run.identity["inputs"]["model"]
         return compute_reference(policy, items, cuts, weights=weights, dtype=dtype, packed=packed)
 
@@ -142,6 +169,11 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
     if baseline.kept_for == "kto":
         others = mismatched(ready.token_pairs, max_length=config.max_length)
         mismatch = Mismatch(others, reference_of(others))
+    held_out = None
+    if measured is not None:
+        whole = [tuple(range(len(measured.token_pairs)))]
+        reference = reference_of(measured.token_pairs, whole)
+        held_out = HeldOut(measured.token_pairs, reference, config.eval_every or EVERY)
     learner = Learner(
         policy=policy,
         optimizer=optimizer,
@@ -156,6 +188,7 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         token_budget=budget,
         moving=_moving_reference(policy, config),
         mismatch=mismatch,
+        held_out=held_out,
     )
     done = Progress()
     if checkpoint is not None:
@@ -165,16 +198,23 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         baseline.level, baseline.pairs = done.baseline
         say(f"{run.path}: goes on after update {done.step} of {len(plan)}")
     # Only now: what refuses a run before its first update leaves no folder that the corrected command would run into.
-    write_refused(run.path / REFUSED, ready.refused)
+    write_refused(run.path / REFUSED, [*ready.refused, *(measured.refused if measured else ())])
     write_json(run.path / AUDIT, ready.audit.as_json())
     with tracked(config.track, run.path, {**config.model_dump(), **run.identity["inputs"]}) as log:
-        last, warnings = run_updates(
+        outcome = run_updates(
             learner, plan, done, metrics=run.path / METRICS, checkpoints=run.path / CHECKPOINTS, began=began, log=log
         )
-    with atomic_folder(run.path / MODEL) as folder:
-        save(Loaded(merged(policy), loaded.tokenizer, loaded.path), folder, system_prompt=config.system_prompt)
+    best = outcome.best
+    if best is not None:
+        load_weights(best_weights(run.path / CHECKPOINTS, best), policy)
+        # A copy, because folding an adapter in ends it; without one, the policy itself.
+        _save(run.path / BEST, copy.deepcopy(policy) if config.lora_rank else policy, loaded, config)
+        last = latest_checkpoint(run.path / CHECKPOINTS)
+        assert last is not None
+        load_weights(last, policy)
+    _save(run.path / MODEL, policy, loaded, config)
     run.finish(
-        outputs=(MODEL, METRICS, REFUSED, AUDIT),
+        outputs=(MODEL, *([BEST] if best else []), METRICS, REFUSED, AUDIT),
         pairs=len(ready.token_pairs),
         rows=ready.rows,
         refused=len(ready.refused),
@@ -186,11 +226,18 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         machine=machine(loaded.model.device),
         audit={"verdict": ready.audit.verdict, "allowed": dict(ready.audit.allowed)},
         base_model=model,
-        last=last,
-        warnings=warnings,
+        last=outcome.last,
+        warnings=outcome.warnings,
+        **({"best": asdict(best)} if best else {}),
     )
     shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)  # they have served once the model is there
     return _result(run)
+
+
+def _save(folder: Path, policy: torch.nn.Module, loaded: Loaded, config: TrainConfig) -> None:
+    """As a plain model folder, with an adapter folded in."""
+    with atomic_folder(folder) as scratch:
+        save(Loaded(merged(policy), loaded.tokenizer, loaded.path), scratch, system_prompt=config.system_prompt)
 
 
 def _moving_reference(policy: torch.nn.Module, config: TrainConfig) -> MovingReference | None:
@@ -213,4 +260,5 @@ def _other_allowance(run: RunDir, ready: Prepared) -> str:
 
 def _result(run: RunDir) -> TrainResult:
     manifest = read_manifest(run.path)
-    return TrainResult(run.path, run.path / MODEL, manifest["updates"], manifest["last"])
+    best = run.path / BEST if "best" in manifest else None
+    return TrainResult(run.path, run.path / MODEL, manifest["updates"], manifest["last"], best)

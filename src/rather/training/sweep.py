@@ -13,7 +13,7 @@ from rather.errors import ConfigError
 from rather.formats import Source, name_of
 from rather.progress import say
 from rather.rundir import open_run, require_usable
-from rather.training.config import TrainConfig
+from rather.training.config import NOT_IDENTITY, TrainConfig
 from rather.training.run import TrainResult, train
 
 
@@ -46,7 +46,7 @@ def sweep(
     require_usable(out)
     configs = {name: _combined(base, name, values) for name, values in combinations(grid).items()}
     identity = {
-        **base.model_dump(exclude={"save_every", "track"}),
+        **base.model_dump(exclude={*NOT_IDENTITY}),
         "grid": {key: list(values) for key, values in grid.items()},
     }
     with open_run(out, step="train sweep", config=identity, inputs={"model": model, "pairs": name_of(pairs)}) as run:

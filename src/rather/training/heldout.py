@@ -1,0 +1,107 @@
+"""Pairs that are not trained on, measured while the run goes on: they say which of its states is the best."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from rather.errors import InputError
+from rather.formats import Refusal, Source, load_pairs, name_of, require_clean, say_refused
+from rather.losses import PairLogps
+from rather.model import Renderer, TokenPair, completions
+from rather.progress import say
+from rather.training.baseline import Baseline
+from rather.training.batches import micro_batches
+from rather.training.objective import Objective, as_pairs, joined
+from rather.training.prepare import tokenise
+from rather.training.reference import Reference
+from rather.training.step import StepStats
+
+# Updates between two measurements if --eval-every is not given.
+EVERY = 50
+
+
+@dataclass(frozen=True)
+class HeldOutPairs:
+    """Held-out pairs as the model will see them, and what was refused on the way."""
+
+    token_pairs: tuple[TokenPair, ...]
+    refused: tuple[Refusal, ...]
+
+    @property
+    def data_hash(self) -> str:
+        """SHA-256 over the ids of the pairs in order."""
+        return hashlib.sha256("\n".join(item.pair.id for item in self.token_pairs).encode()).hexdigest()
+
+
+def read_held_out(
+    source: Source, renderer: Renderer, *, trained: Sequence[TokenPair], as_chat: bool, skip_bad: bool
+) -> HeldOutPairs:
+    """Read and tokenise them. Raises InputError for a bad row unless `skip_bad`, and for pairs that are trained on."""
+    pairs, refused, rows = load_pairs(source, as_chat=as_chat)
+    token_pairs, unfit = tokenise(pairs, renderer)
+    refused += unfit
+    if not skip_bad:
+        require_clean(refused, rows)
+    if not token_pairs:
+        raise InputError(f"{name_of(source)}: no usable pair in {rows:,} rows")
+    say_refused(refused, rows)
+    known, prompts = {item.pair.id for item in trained}, {item.pair.prompt for item in trained}
+    both = [item.pair for item in token_pairs if item.pair.id in known]
+    if both:
+        place = both[0].source or f"pair {both[0].id}"
+        raise InputError(
+            f"{place}: is also trained on ({len(both)} of {len(token_pairs)} held-out pairs); remove it from one of them"
+        )
+    shared = sum(item.pair.prompt in prompts for item in token_pairs)
+    if shared:
+        say(f"warning: {shared} of {len(token_pairs)} held-out pairs have a prompt that is also trained on")
+    return HeldOutPairs(tuple(token_pairs), tuple(refused))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out pairs with their reference, which is the model before its first update, and stays that where --ref-sync-steps
+    moves the reference of what is trained: a yardstick must not move."""
+
+    token_pairs: Sequence[TokenPair]
+    reference: Reference
+    every: int
+
+    def is_due(self, updates_done: int, updates: int) -> bool:
+        """After every so many updates, and after the last."""
+        return updates_done % self.every == 0 or updates_done == updates
+
+    def measure(
+        self,
+        policy: torch.nn.Module,
+        objective: Objective,
+        *,
+        reward_scale: float,
+        token_budget: int,
+        dtype: torch.dtype,
+        packed: bool,
+        reference_model: torch.nn.Module | None = None,
+        baseline: Baseline | None = None,
+    ) -> dict[str, float]:
+        """Loss, margin and accuracy, as of one update of all held-out pairs; nothing is learned, nor is a level moved."""
+        level = baseline.value(next(policy.parameters()).device) if baseline is not None else None
+        seen: list[PairLogps] = []
+        with torch.no_grad():
+            for cut in micro_batches(tuple(range(len(self.token_pairs))), self.token_pairs, token_budget=token_budget):
+                found = completions(
+                    policy,
+                    [sample for index in cut for sample in self.token_pairs[index].samples],
+                    dtype=dtype,
+                    packed=packed,
+                    kl_to=reference_model if objective.needs("kl") else None,
+                    squares=objective.needs("alignment"),
+                )
+                seen.append(as_pairs(found, self.reference.of(cut), objective=objective, baseline=level))
+            logps = joined(seen)
+            loss_P = objective(logps)
+        stats = StepStats.of_pairs(logps, loss_P, scale=reward_scale, grad_norm=0.0)
+        return {"heldout_loss": stats.loss, "heldout_margin": stats.margin, "heldout_accuracy": stats.accuracy}
