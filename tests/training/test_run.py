@@ -144,6 +144,18 @@ def test_lora_trains_an_adapter_and_leaves_a_plain_model(tiny: Path, tmp_path: P
     assert metrics(out)[-1]["loss"] < metrics(out)[0]["loss"]
 
 
+@pytest.mark.parametrize("options", [{}, {"lora_rank": 4}, {"loss": "tdpo"}, {"loss": "aot"}], ids=str)
+def test_gradient_checkpointing_changes_nothing_that_is_learned(
+    tiny: Path, tmp_path: Path, write_file: WriteFile, options: dict[str, Any]
+) -> None:
+    file, config = write_file(ROWS), FAST.changed({"lr": 1e-2, **options})
+    train(file, model=str(tiny), out=tmp_path / "plain", config=config)
+    train(file, model=str(tiny), out=tmp_path / "again", config=config, gradient_checkpointing=True)
+    one, two = weights(tmp_path / "plain"), weights(tmp_path / "again")
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert metrics(tmp_path / "again")[-1]["loss"] == metrics(tmp_path / "plain")[-1]["loss"]
+
+
 def test_bad_rows_stop_the_run_unless_they_may_be_skipped(tiny: Path, tmp_path: Path, write_file: WriteFile) -> None:
     out, file = tmp_path / "out", write_file([*ROWS[:3], {**ROWS[3], "chosen": " "}, *ROWS[4:]])
     with pytest.raises(InputError) as caught:

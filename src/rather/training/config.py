@@ -72,6 +72,8 @@ class TrainConfig(Config):
     """Tokens of prompt and answer together; a longer answer is cut at its end, a prompt that leaves no room refused."""
     dtype: Literal["fp32", "bf16"] = "fp32"
     """Precision of the products. Weights, optimiser state and log-probabilities are fp32 in both."""
+    gradient_checkpointing: bool = False
+    """Keep only each layer's input for the backward, which computes the rest again: same result, less memory, more time."""
     lora_rank: int | None = Field(default=None, ge=1, le=4096)
     """Train a LoRA adapter of this rank on every linear layer in place of the whole model; it is merged at the end."""
     seed: int = Field(default=0, ge=0, lt=2**31)

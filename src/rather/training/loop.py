@@ -105,8 +105,8 @@ class Learner:
         if max(len(cut) for cut in cuts) == 1:
             longest = max(self.token_pairs[index].tokens for cut in cuts for index in cut)
             raise TrainError(
-                f"out of memory with one pair of {longest:,} tokens at a time; lower --max-length, or train an adapter "
-                "with --lora-rank"
+                f"out of memory with one pair of {longest:,} tokens at a time; lower --max-length, say "
+                "--gradient-checkpointing, or train an adapter with --lora-rank"
             ) from error
         give_back_memory()
         if torch.cuda.is_available():

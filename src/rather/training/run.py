@@ -16,6 +16,7 @@ from rather.errors import ConfigError
 from rather.formats import Source, write_refused
 from rather.model import Loaded, Renderer, TokenPair, bf16_is_fast, load, load_tokenizer, machine, model_hash, save
 from rather.model.check import packing_is_exact
+from rather.model.recompute import recompute_layers
 from rather.progress import say
 from rather.rundir import (
     RunDir,
@@ -146,6 +147,10 @@ def _train(
         say(f"warning: {name} has no lower bound: it degenerates by making rejected answers impossible; use dpo")
 
     policy = add_lora(loaded, config.lora_rank, seed=config.seed) if config.lora_rank else loaded.model
+    if config.gradient_checkpointing and not recompute_layers(policy):
+        raise ConfigError(
+            f"--gradient-checkpointing finds no layers in {model} that it could compute again; leave it out"
+        )
     packed = packing_is_exact(policy, [item.samples for item in ready.token_pairs], dtype=dtype)
     trainable = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=config.peak_lr, weight_decay=config.weight_decay, fused=True)
