@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rather.formats import read_pairs, write_pairs
     from rather.records import Message, Pair, Question, Response
     from rather.reporting import report
+    from rather.training.adapter import merge
     from rather.training.config import TrainConfig
     from rather.training.gate import audit
     from rather.training.preview import preview
@@ -35,6 +36,7 @@ _HOMES = {
     "chat": "rather.chat",
     "demo": "rather.demos.identity",
     "evaluate": "rather.evaluation.run",
+    "merge": "rather.training.adapter",
     "preview": "rather.training.preview",
     "read_pairs": "rather.formats",
     "report": "rather.reporting",
@@ -54,6 +56,7 @@ __all__ = [
     "chat",
     "demo",
     "evaluate",
+    "merge",
     "preview",
     "read_pairs",
     "report",

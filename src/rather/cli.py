@@ -306,6 +306,22 @@ def evaluate(
 
 
 @app.command
+def merge(adapter: Path, /, *, out: Path) -> None:
+    """Fold a LoRA adapter into the model that it stands on.
+
+    Parameters
+    ----------
+    adapter
+        A peft adapter folder: a training run's adapter/, or one from elsewhere.
+    out
+        Folder for the model: plain Hugging Face layout, in the precision in which the base is stored.
+    """
+    from rather.training.adapter import merge as run
+
+    print(f"model: {run(adapter, out=out)}")
+
+
+@app.command
 def report(folder: Path, /) -> None:
     """Write report.html for a run's folder.
 

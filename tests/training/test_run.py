@@ -140,6 +140,7 @@ def test_lora_trains_an_adapter_and_leaves_a_plain_model(tiny: Path, tmp_path: P
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed
     assert all("proj" in key for key in changed), "embeddings and norms have no adapter"
+    assert (out / "adapter" / "adapter_model.safetensors").is_file()
     assert metrics(out)[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
     assert metrics(out)[-1]["loss"] < metrics(out)[0]["loss"]
 

@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from rather.errors import ModelError
@@ -47,20 +54,42 @@ class Loaded:
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder, hub id or catalogued name."""
-    folder = _folder(name)
+    return read_tokenizer(_folder(name), name)
+
+
+def read_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer in a folder that need not hold a model. name: what an error calls it."""
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise _unusable(name, error) from error
 
 
-def load(name: str, *, dtype: torch.dtype = torch.float32, device: str | None = None) -> Loaded:
+def load(
+    name: str,
+    *,
+    dtype: torch.dtype | Literal["auto"] = torch.float32,
+    device: str | None = None,
+    in_4bit: bool = False,
+) -> Loaded:
     """Load a folder, hub id or catalogued name, in eval mode, on `device` (the best at hand if not given).
 
+    dtype: of the weights; "auto" as they are stored. in_4bit: linear layers hold 4-bit NF4 numbers with doubly quantised
+    scales (QLoRA, Dettmers et al. 2023, arXiv 2305.14314), and the rest and all products are in `dtype`; nothing in it can be
+    trained but an adapter.
     Raises ModelError with a cure when it is missing, not a causal language model, or needs code of its own.
     """
-    folder = _folder(name)
+    folder, where = _folder(name), device or pick_device()
     tokenizer = load_tokenizer(name)
+    options: dict[str, Any] = {}
+    if in_4bit:
+        quantised = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+        options = {"quantization_config": quantised, "device_map": {"": where}}
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         if getattr(config, "is_encoder_decoder", False):
@@ -73,14 +102,19 @@ def load(name: str, *, dtype: torch.dtype = torch.float32, device: str | None = 
                 trust_remote_code=False,
                 use_safetensors=True,
                 output_loading_info=True,
+                **options,
             )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unusable(name, error) from error
     if found["missing_keys"]:  # transformers would go on with random numbers in their place
         raise ModelError(f"{name} has no weights for {min(found['missing_keys'])}; fetch or copy the model again")
-    model.requires_grad_(True)
     model.eval()
-    return Loaded(model.to(device or pick_device()), tokenizer, resolve(name))
+    if in_4bit:
+        model.requires_grad_(False)
+    else:
+        model.requires_grad_(True)
+        model = model.to(where)
+    return Loaded(model, tokenizer, resolve(name))
 
 
 def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> None:
@@ -90,12 +124,18 @@ def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> N
     """
     with as_os_error(folder), _without_bars():
         loaded.model.save_pretrained(folder)
-        loaded.tokenizer.save_pretrained(folder)
+    save_tokenizer(loaded.tokenizer, folder, system_prompt=system_prompt)
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path, *, system_prompt: str | None = None) -> None:
+    """Write a tokenizer and its chat template beside what is in `folder`, and let everybody read all of it."""
+    with as_os_error(folder):
+        tokenizer.save_pretrained(folder)
     for file in folder.iterdir():
         file.chmod(0o644)  # safetensors writes for its owner alone; a server under another user must load it too
     if system_prompt is not None:
         template = folder / "chat_template.jinja"
-        own = loaded.tokenizer.get_chat_template()  # of several named ones the one in use
+        own = tokenizer.get_chat_template()  # of several named ones the one in use
         template.write_text(with_default_system(own, system_prompt), encoding="utf-8")
 
 

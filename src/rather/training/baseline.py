@@ -43,10 +43,10 @@ class Baseline:
         """Take in an update's pairs, once it is done."""
         if self.kept_for == "bco":
             chosen, rejected = logps.log_ratios()
-            mean, count = float((chosen + rejected).double().mean()) / 2, len(chosen)
+            mean, count = float((chosen + rejected).cpu().double().mean()) / 2, len(chosen)
             self.level = ((self.level or 0.0) * self.pairs + mean * count) / (self.pairs + count)
             self.pairs += count
         elif self.kept_for == "beta_dpo":
-            mean = float(logps.log_ratio_margin().double().mean())
+            mean = float(logps.log_ratio_margin().cpu().double().mean())
             self.level = mean if self.level is None else MOMENTUM * self.level + (1 - MOMENTUM) * mean
             self.pairs += len(logps.chosen)

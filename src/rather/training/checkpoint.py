@@ -131,7 +131,7 @@ def load_checkpoint(path: Path, model: torch.nn.Module, optimizer: torch.optim.O
         prefix = f"{name}/"
         own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         if own:
-            optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in own.items()}
+            optimizer.state[parameter] = {key: _as_kept(value, parameter.device) for key, value in own.items()}
     return progress
 
 
@@ -165,5 +165,14 @@ def _optimizer_tensors(model: torch.nn.Module, optimizer: torch.optim.Optimizer)
     tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
     for name, parameter in model.named_parameters():
         state: dict[str, Any] = optimizer.state.get(parameter, {})
-        tensors.update({f"{name}/{key}": value.contiguous() for key, value in state.items()})
+        tensors.update({f"{name}/{key}": _as_tensor(value) for key, value in state.items()})
     return tensors
+
+
+# AdamW8bit counts its steps in a Python int, and its parameters share tables; a file holds neither.
+def _as_tensor(value: Any) -> Tensor:
+    return value.detach().clone().contiguous() if isinstance(value, Tensor) else torch.tensor(value)
+
+
+def _as_kept(value: Tensor, device: torch.device) -> Any:
+    return int(value) if value.dtype == torch.int64 and value.dim() == 0 else value.to(device)

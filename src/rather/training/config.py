@@ -70,12 +70,16 @@ class TrainConfig(Config):
     """AdamW's decoupled weight decay."""
     max_length: int = Field(default=1024, ge=8, le=10_000_000)
     """Tokens of prompt and answer together; a longer answer is cut at its end, a prompt that leaves no room refused."""
+    optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
+    """adamw_8bit keeps the moments in 8 bits, on a CUDA GPU with bitsandbytes."""
     dtype: Literal["fp32", "bf16"] = "fp32"
-    """Precision of the products. Weights, optimiser state and log-probabilities are fp32 in both."""
+    """Precision of the products. What is trained, its optimiser state and log-probabilities are fp32 in both."""
     gradient_checkpointing: bool = False
     """Keep only each layer's input for the backward, which computes the rest again: same result, less memory, more time."""
     lora_rank: int | None = Field(default=None, ge=1, le=4096)
     """Train a LoRA adapter of this rank on every linear layer in place of the whole model; it is merged at the end."""
+    load_in_4bit: bool = False
+    """QLoRA: hold the model under the adapter in 4 bits, on a CUDA GPU with bitsandbytes."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Order of the pairs and initial adapter weights."""
     shuffle: bool = True
@@ -99,6 +103,8 @@ class TrainConfig(Config):
             if getattr(self, option) is not None and not any(option in loss_options(name) for name, _ in self.terms):
                 flag, known = option.replace("_", "-"), ", ".join(losses_with(option))
                 raise ConfigError(f"--{flag} does nothing in the loss {self.loss}; losses that use it: {known}")
+        if self.load_in_4bit and self.lora_rank is None:
+            raise ConfigError("--load-in-4bit needs --lora-rank: weights of 4 bits cannot be trained themselves")
         if self.sft_weight and any(name == "sft" for name, _ in self._parsed()):
             raise ConfigError("--sft-weight does nothing beside the loss sft; leave one of them out")
         if self.ref_mixup_alpha is not None and self.ref_sync_steps is None:

@@ -8,14 +8,28 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from peft import PeftModel
 
 from rather.errors import ConfigError
 from rather.formats import Source, write_refused
-from rather.model import Loaded, Renderer, TokenPair, bf16_is_fast, load, load_tokenizer, machine, model_hash, save
+from rather.model import (
+    Loaded,
+    Renderer,
+    TokenPair,
+    bf16_is_fast,
+    load,
+    load_tokenizer,
+    machine,
+    model_hash,
+    pick_device,
+    save,
+)
 from rather.model.check import packing_is_exact
+from rather.model.load import save_tokenizer
 from rather.model.recompute import recompute_layers
 from rather.progress import say
 from rather.rundir import (
@@ -28,7 +42,7 @@ from rather.rundir import (
     sweep_scratch,
     write_json,
 )
-from rather.training.adapter import add_lora, merged
+from rather.training.adapter import add_lora, held_in_fp32, merged, save_adapter, with_adapter
 from rather.training.allocator import give_back_memory, keep_freed_memory
 from rather.training.baseline import Baseline
 from rather.training.batches import Update, all_updates, micro_batches
@@ -48,12 +62,13 @@ from rather.training.memory import find_token_budget
 from rather.training.mismatch import Mismatch, mismatched
 from rather.training.moving import MovingReference
 from rather.training.objective import objective_of, try_out
+from rather.training.precision import optimizer_of, require_possible, weights_dtype
 from rather.training.prepare import Prepared, prepare
 from rather.training.reference import Reference, compute_reference
 from rather.training.track import require_installed, tracked
 
 METRICS, REFUSED, AUDIT, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "checkpoints"
-MODEL, BEST = "model", "best"
+MODEL, BEST, ADAPTER = "model", "best", "adapter"
 
 
 @dataclass(frozen=True)
@@ -87,13 +102,14 @@ def train(
     options: fields of TrainConfig, over those of `config`. limit: use the first so many pairs that can be read. as_chat: plain-text
     prompts become user turns. skip_bad: list bad rows in refused.jsonl instead of stopping. intended: words that are
     meant to be learned. allow: check → reason. heldout: pairs that are measured and not trained on; the state in which their
-    loss was lowest becomes `out/best`.
+    loss was lowest becomes `out/best`. With `lora_rank` the adapter alone is in `out/adapter`, too.
 
     Raises InputError, ConfigError, ModelError, AuditStop, RunDirError, TrainError, NonFiniteLoss, Interrupted.
     """
     config, out = (config or TrainConfig()).changed(options), Path(out)
     require_usable(out)
     require_installed(config.track)
+    require_possible(config)
     if config.eval_every is not None and heldout is None:
         raise ConfigError("--eval-every does nothing without --heldout")
     tokenizer = load_tokenizer(model)
@@ -135,7 +151,7 @@ def _train(
     objective = objective_of(config)
     baseline = Baseline.of(objective)
     try_out(objective)
-    loaded = load(model)
+    loaded = load(model, dtype=weights_dtype(config, pick_device()), in_4bit=config.load_in_4bit)
     if loaded.window is not None and config.max_length > loaded.window:
         raise ConfigError(
             f"--max-length {config.max_length} is longer than the model's window of {loaded.window} tokens"
@@ -153,7 +169,7 @@ def _train(
         )
     packed = packing_is_exact(policy, [item.samples for item in ready.token_pairs], dtype=dtype)
     trainable = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=config.peak_lr, weight_decay=config.weight_decay, fused=True)
+    optimizer = optimizer_of(config, trainable)
     plan = list(
         all_updates(
             len(ready.token_pairs), config.batch_pairs, epochs=config.epochs, seed=config.seed, shuffle=config.shuffle
@@ -213,13 +229,16 @@ def _train(
     if best is not None:
         load_weights(best_weights(run.path / CHECKPOINTS, best), policy)
         # A copy, because folding an adapter in ends it; without one, the policy itself.
-        _save(run.path / BEST, copy.deepcopy(policy) if config.lora_rank else policy, loaded, config)
+        whole = copy.deepcopy(policy) if isinstance(policy, PeftModel) and held_in_fp32(policy) else policy
+        _save(run.path / BEST, whole, loaded, config)
         last = latest_checkpoint(run.path / CHECKPOINTS)
         assert last is not None
         load_weights(last, policy)
+    if isinstance(policy, PeftModel):
+        _save_adapter(run.path / ADAPTER, policy, loaded, config)
     _save(run.path / MODEL, policy, loaded, config)
     run.finish(
-        outputs=(MODEL, *([BEST] if best else []), METRICS, REFUSED, AUDIT),
+        outputs=(MODEL, *([BEST] if best else []), *([ADAPTER] if config.lora_rank else []), METRICS, REFUSED, AUDIT),
         pairs=len(ready.token_pairs),
         rows=ready.rows,
         refused=len(ready.refused),
@@ -240,9 +259,22 @@ def _train(
 
 
 def _save(folder: Path, policy: torch.nn.Module, loaded: Loaded, config: TrainConfig) -> None:
-    """As a plain model folder, with an adapter folded in."""
+    """As a plain model folder, with an adapter folded in: into fp32, or into the base as it is stored."""
     with atomic_folder(folder) as scratch:
-        save(Loaded(merged(policy), loaded.tokenizer, loaded.path), scratch, system_prompt=config.system_prompt)
+        if not isinstance(policy, PeftModel) or held_in_fp32(policy):
+            whole = Loaded(merged(policy), loaded.tokenizer, loaded.path)
+        else:
+            with TemporaryDirectory(dir=scratch.parent, prefix=scratch.name) as adapter:
+                save_adapter(policy, Path(adapter))
+                whole = Loaded(with_adapter(adapter).model, loaded.tokenizer, loaded.path)
+        save(whole, scratch, system_prompt=config.system_prompt)
+
+
+def _save_adapter(folder: Path, policy: PeftModel, loaded: Loaded, config: TrainConfig) -> None:
+    """With the tokenizer and its chat template, so that `rather merge` makes the same model again."""
+    with atomic_folder(folder) as scratch:
+        save_adapter(policy, scratch)
+        save_tokenizer(loaded.tokenizer, scratch, system_prompt=config.system_prompt)
 
 
 def _moving_reference(policy: torch.nn.Module, config: TrainConfig) -> MovingReference | None:

@@ -47,7 +47,8 @@ class StepStats:
 
     @classmethod
     def of_pairs(cls, logps: PairLogps, loss_P: Tensor, *, scale: float, grad_norm: float) -> Self:
-        """From all pairs of the update together, in float64. A tie counts as half right: at step 0 nothing is won yet."""
+        """From all pairs of the update together, in float64, which not every device has. A tie counts as half right: at step 0
+        nothing is won yet."""
         assert logps.ref_chosen is not None
         assert logps.ref_rejected is not None
         assert logps.chosen_tokens is not None
@@ -66,7 +67,9 @@ class StepStats:
             "chosen_logp_change_per_token": (logps.chosen - logps.ref_chosen) / logps.chosen_tokens,
             "rejected_logp_change_per_token": (logps.rejected - logps.ref_rejected) / logps.rejected_tokens,
         }
-        return cls(grad_norm=grad_norm, **{name: float(value.detach().double().mean()) for name, value in seen.items()})
+        return cls(
+            grad_norm=grad_norm, **{name: float(value.detach().cpu().double().mean()) for name, value in seen.items()}
+        )
 
 
 class NonFinite(Exception):
