@@ -24,6 +24,7 @@ from transformers.utils import logging
 
 from rather.errors import ModelError
 from rather.model.catalog import resolve
+from rather.model.quantised import one_product_for_all
 from rather.model.tensors import as_os_error
 from rather.rundir import hash_files
 
@@ -111,6 +112,7 @@ def load(
     model.eval()
     if in_4bit:
         model.requires_grad_(False)
+        one_product_for_all(model)
     else:
         model.requires_grad_(True)
         model = model.to(where)
