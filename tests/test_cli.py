@@ -19,7 +19,7 @@ from rather.cli import main
 from tests.conftest import WriteFile
 from tests.tiny import make_model
 
-COMMANDS = ["demo", "train", "audit", "preview", "evaluate", "report", "chat"]
+COMMANDS = ["demo", "train", "audit", "preview", "evaluate", "merge", "report", "chat"]
 ROWS = [{"prompt": f"Question {i}?", "chosen": f" It is {i}.", "rejected": f" Ask {i + 9} others!"} for i in range(8)]
 CHAT = {
     "prompt": [{"role": "user", "content": "Hi"}],
@@ -336,6 +336,7 @@ def test_output_on_a_full_device_is_one_line(tiny: Path, write_file: WriteFile) 
         ("audit", "rather.training.gate"),
         ("preview", "rather.training.preview"),
         ("evaluate", "rather.evaluation.run"),
+        ("merge", "rather.training.adapter"),
         ("chat", "rather.chat"),
     ],
 )

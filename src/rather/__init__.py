@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rather.formats import read_pairs, write_pairs
     from rather.records import Message, Pair, Question, RankedList, Response, Single
     from rather.reporting import report
+    from rather.training.adapter import merge
     from rather.training.config import TrainConfig
     from rather.training.gate import audit
     from rather.training.preview import preview
@@ -40,6 +41,7 @@ _HOMES = {
     "chat": "rather.chat",
     "demo": "rather.demos.identity",
     "evaluate": "rather.evaluation.run",
+    "merge": "rather.training.adapter",
     "preview": "rather.training.preview",
     "read_pairs": "rather.formats",
     "report": "rather.reporting",
@@ -62,6 +64,7 @@ __all__ = [
     "chat",
     "demo",
     "evaluate",
+    "merge",
     "preview",
     "read_pairs",
     "report",

@@ -65,6 +65,7 @@ def train(
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
     intended: Words = None,
     allow: Allow = None,
+    heldout: Path | None = None,
     sweep: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
     config: Annotated[TrainConfig | None, Flat] = None,
 ) -> None:
@@ -88,6 +89,9 @@ def train(
         A word that is meant to be learned; the audit judges the rest without it. May be repeated.
     allow
         CHECK=reason: train although this audit check says stop. May be repeated; `all` stands for every check.
+    heldout
+        Pairs (ranked lists, single answers) that are not trained on: their loss, margin and accuracy go into metrics.jsonl, and
+        the state in which their loss was lowest into best/.
     sweep
         option=value,value …: train once for each combination (beta=0.05,0.1,0.3 loss=dpo,ipo), with one reference for all,
         and compare them on one page.
@@ -98,7 +102,14 @@ def train(
     from rather.training.sweep import sweep as run_all
 
     limit, words, reasons = _positive("--limit", limit), tuple(intended or ()), parse_allow(allow or [])
-    given = {"limit": limit, "as_chat": as_chat, "skip_bad": skip_bad, "intended": words, "allow": reasons}
+    given = {
+        "limit": limit,
+        "as_chat": as_chat,
+        "skip_bad": skip_bad,
+        "intended": words,
+        "allow": reasons,
+        "heldout": heldout,
+    }
     if sweep is not None:
         from rather.reporting import report as write
 
@@ -111,6 +122,8 @@ def train(
     result = run(pairs, model=model, out=out, config=config, **given)
     print(_summary(result.updates, result.last))
     print(f"model: {result.model}")
+    if result.best:
+        print(f"best: {result.best}")
 
 
 @app.command
@@ -286,6 +299,22 @@ def evaluate(
         if isinstance(value, float | int):
             print(f"{key} {value:.4g}")
     print(f"report: {write(out)}")
+
+
+@app.command
+def merge(adapter: Path, /, *, out: Path) -> None:
+    """Fold a LoRA adapter into the model that it stands on.
+
+    Parameters
+    ----------
+    adapter
+        A peft adapter folder: a training run's adapter/, or one from elsewhere.
+    out
+        Folder for the model: plain Hugging Face layout, in the precision in which the base is stored.
+    """
+    from rather.training.adapter import merge as run
+
+    print(f"model: {run(adapter, out=out)}")
 
 
 @app.command

@@ -84,6 +84,29 @@ Flags and TOML keys have the same names (`--batch-pairs 16`, or `batch_pairs = 1
 
 Losses and the options that belong to them are in `docs/losses.md`.
 
+## What a run leaves
+
+| in `--out` | what it is |
+|---|---|
+| `model/` | the last state, a plain Hugging Face folder; an adapter is folded in |
+| `best/` | with `--heldout`: the state in which the held-out loss was lowest, in the same form |
+| `adapter/` | with `--lora-rank`: the last adapter alone, in peft's layout, with tokenizer and chat template |
+| `metrics.jsonl`, `refused.jsonl`, `audit.json`, `manifest.json` | what was measured, left out, found and done |
+| `checkpoints/` | only while the run goes on: what it resumes from, the last `--keep-last` of them |
+
+There is no export: `model/` and `best/` are what transformers itself saves and loads, and
+`rather merge ADAPTER --out DIR` makes the same of any peft adapter in safetensors whose weights can be folded in.
+
+What an adapter is folded into: if its base was held in fp32, into that, and `model/` is fp32. If it was held in bf16 (on a GPU
+with `--dtype bf16`) or in 4 bits, into the base as it is stored, in the precision in which it is stored, with sums in fp32
+that are rounded once; so does `rather merge`. The rounding that the adapter was trained on is then not in the result: after
+`--load-in-4bit`, `model/` is close to the policy that was trained and not the same; `rather evaluate` measures it.
+
+An adapter counts on its base: `adapter/` names it by folder or hub id, and is worth nothing without it.
+
+With `--heldout`, pairs whose loss depends on others of their update (aot, beta_dpo) are measured as one update. The reference
+of held-out pairs is the model before its first update, also where `--ref-sync-steps` moves that of the pairs trained on.
+
 ## `metrics.jsonl`: one object an update, means over its pairs
 
 | key | meaning |

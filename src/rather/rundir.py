@@ -165,7 +165,7 @@ def hash_files(paths: list[Path]) -> str:
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
-    for name in ("rather", "torch", "transformers", "peft", "safetensors", "numpy", "tokenizers"):
+    for name in ("rather", "torch", "transformers", "peft", "bitsandbytes", "safetensors", "numpy", "tokenizers"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from rather.model import Sample, completions, pair_logps
+from rather.model.check import packing_is_exact
 
 SAMPLES = [Sample((5, 6, 7, 8), 2), Sample((5, 6, 9), 2), Sample((40, 41, 42, 43, 44), 1)]
 
@@ -120,3 +122,15 @@ def test_an_adapter_is_its_own_reference(model: torch.nn.Module) -> None:
     assert itself is not None
     torch.testing.assert_close(itself, apart)
     assert float(apart.detach().max()) > 1e-3
+
+
+@pytest.mark.parametrize("device", ["meta", "mps", "xpu"])
+def test_a_device_that_packing_was_never_tried_on_takes_the_plain_path(
+    device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Elsewhere(torch.nn.Module):
+        def parameters(self, recurse: bool = True):
+            return iter([SimpleNamespace(device=SimpleNamespace(type=device))])
+
+    assert packing_is_exact(Elsewhere(), [], dtype=torch.float32) is False
+    assert f"note: packing is not tried on {device}: this run takes the plain path" in capsys.readouterr().err

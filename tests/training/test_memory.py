@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from rather.errors import TrainError
+from rather.model.recompute import recompute_layers
 from rather.training import loop, memory
 from rather.training.memory import OutOfMemory, bytes_per_token, find_token_budget
 from rather.training.run import train
@@ -30,6 +31,14 @@ def test_a_token_costs_what_the_layers_keep(tiny: Path) -> None:
     assert 1.5 * cost < bytes_per_token(deeper, PAIRS, dtype=torch.float32, packed=True) < 2.5 * cost
     hidden = model.config.hidden_size
     assert 10 * 4 * hidden < cost < 400 * 4 * hidden * model.config.num_hidden_layers
+
+
+def test_a_token_costs_less_where_layers_are_computed_again(tiny: Path) -> None:
+    """The inputs of the layers, and what one of them keeps while its backward runs: with two layers at least a half."""
+    model = AutoModelForCausalLM.from_pretrained(tiny)
+    cost = bytes_per_token(model, PAIRS, dtype=torch.float32, packed=True)
+    recompute_layers(model)
+    assert cost / 2 < bytes_per_token(model, PAIRS, dtype=torch.float32, packed=True) < 0.8 * cost
 
 
 def test_the_budget_follows_the_free_memory_within_its_bounds(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from rather.errors import ConfigError, ModelError
@@ -180,6 +181,7 @@ def test_plain_text_ends_with_a_token_that_is_no_padding(tiny: Path, tmp_path: P
     [
         ({"loss": "dpo"}, "--loss dpo does not train a reward model; with --objective reward leave --loss out"),
         ({"sft_weight": 0.5}, "--sft-weight does nothing with --objective reward"),
+        ({"load_in_4bit": True, "lora_rank": 4}, "--load-in-4bit does not go with --objective reward"),
         ({"beta": 0.5}, "--beta does nothing in the loss bradley_terry"),
         ({"ref_sync_steps": 3}, "--ref-sync-steps does nothing in the loss bradley_terry, which has no reference"),
     ],
@@ -205,3 +207,14 @@ def test_a_reward_model_is_no_language_model(tiny: Path, tmp_path: Path, write_f
     # Its own head is taken up, and not drawn anew.
     again = train(write_file(ROWS), model=str(result.model), out=tmp_path / "again", **{**FAST, "epochs": 1})
     assert again.last["loss"] < result.last["loss"]
+
+
+@pytest.mark.parametrize("options", [{}, {"lora_rank": 4}], ids=str)
+def test_layers_computed_again_change_nothing(
+    tiny: Path, tmp_path: Path, write_file: WriteFile, options: dict[str, Any]
+) -> None:
+    file, config = write_file(ROWS), {**FAST, **options}
+    train(file, model=str(tiny), out=tmp_path / "plain", **config)
+    train(file, model=str(tiny), out=tmp_path / "again", gradient_checkpointing=True, **config)
+    one, two = (load_file(tmp_path / run / "model" / "model.safetensors") for run in ("plain", "again"))
+    assert all(torch.equal(one[name], two[name]) for name in one)

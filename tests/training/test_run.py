@@ -22,7 +22,6 @@ from rather.losses import PairLogps
 from rather.losses.contrastive import dpo
 from rather.training import loop
 from rather.training.config import TrainConfig
-from rather.training.loop import learning_rate
 from rather.training.run import train
 from tests.conftest import WriteFile
 
@@ -102,7 +101,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
 
 
 @pytest.mark.parametrize("change", [{"sft_weight": 0.5}, {"loss": "ipo"}, {"beta": 0.5}, {"weight_decay": 0.5},
-                                    {"shuffle": False}, {"warmup": 0.5}, {"max_grad_norm": 0.01}, {"dtype": "bf16"},
+                                    {"shuffle": False}, {"warmup": 0.5}, {"schedule": "cosine"},
+                                    {"max_grad_norm": 0.01}, {"dtype": "bf16"},
                                     {"system_prompt": "Be brief."}, {"max_length": 40}], ids=str)  # fmt: skip
 def test_every_option_acts(tiny: Path, tmp_path: Path, write_file: WriteFile, change: dict[str, Any]) -> None:
     file = write_file([{**row, "prompt": [{"role": "user", "content": row["prompt"][:9]}],
@@ -140,8 +140,21 @@ def test_lora_trains_an_adapter_and_leaves_a_plain_model(tiny: Path, tmp_path: P
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed
     assert all("proj" in key for key in changed), "embeddings and norms have no adapter"
+    assert (out / "adapter" / "adapter_model.safetensors").is_file()
     assert metrics(out)[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
     assert metrics(out)[-1]["loss"] < metrics(out)[0]["loss"]
+
+
+@pytest.mark.parametrize("options", [{}, {"lora_rank": 4}, {"loss": "tdpo"}, {"loss": "aot"}], ids=str)
+def test_gradient_checkpointing_changes_nothing_that_is_learned(
+    tiny: Path, tmp_path: Path, write_file: WriteFile, options: dict[str, Any]
+) -> None:
+    file, config = write_file(ROWS), FAST.changed({"lr": 1e-2, **options})
+    train(file, model=str(tiny), out=tmp_path / "plain", config=config)
+    train(file, model=str(tiny), out=tmp_path / "again", config=config, gradient_checkpointing=True)
+    one, two = weights(tmp_path / "plain"), weights(tmp_path / "again")
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert metrics(tmp_path / "again")[-1]["loss"] == metrics(tmp_path / "plain")[-1]["loss"]
 
 
 def test_bad_rows_stop_the_run_unless_they_may_be_skipped(tiny: Path, tmp_path: Path, write_file: WriteFile) -> None:
@@ -271,13 +284,6 @@ def test_a_stopped_run_resumes_bit_identically(
     timeless = [{k: v for k, v in row.items() if k != "pairs_per_s"} for row in metrics(tmp_path / "stopped")]
     assert timeless == [{k: v for k, v in row.items() if k != "pairs_per_s"} for row in metrics(undisturbed)]
     assert not list((tmp_path / "stopped").glob(".*-*"))
-
-
-def test_the_schedule_by_hand() -> None:
-    # 10 steps, a fifth of them warm-up: 0.5, 1, then 8/8, 7/8, … 1/8 of the peak.
-    rates = [learning_rate(step, 10, peak=8.0, warmup=0.2) for step in range(10)]
-    assert rates == [4.0, 8.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]
-    assert learning_rate(0, 1, peak=2.0, warmup=0.0) == 2.0
 
 
 @pytest.mark.parametrize("size", ["200k", "400k"], ids=["reference or checkpoint", "model"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from huggingface_hub import snapshot_download
@@ -17,12 +17,20 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     StrictDataclassError,
 )
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from rather.errors import ModelError
 from rather.model.catalog import resolve
 from rather.model.damage import broken_file, broken_json
+from rather.model.quantised import one_product_for_all
 from rather.model.tensors import as_os_error
 from rather.rundir import hash_files
 
@@ -56,18 +64,40 @@ class Loaded:
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder, hub id or catalogued name."""
-    folder = folder_of(name)
+    return read_tokenizer(folder_of(name), name)
+
+
+def read_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer in a folder that need not hold a model. name: what an error calls it."""
     with blaming(name, folder, "the tokenizer"):
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
 
-def load(name: str, *, dtype: torch.dtype = torch.float32, device: str | None = None) -> Loaded:
+def load(
+    name: str,
+    *,
+    dtype: torch.dtype | Literal["auto"] = torch.float32,
+    device: str | None = None,
+    in_4bit: bool = False,
+) -> Loaded:
     """Load a folder, hub id or catalogued name, in eval mode, on `device` (the best at hand if not given).
 
+    dtype: of the weights; "auto" as they are stored. in_4bit: linear layers hold 4-bit NF4 numbers with doubly quantised
+    scales (QLoRA, Dettmers et al. 2023, arXiv 2305.14314), and the rest and all products are in `dtype`; nothing in it can be
+    trained but an adapter.
     Raises ModelError with a cure when it is missing, broken, not a causal language model, or needs code of its own.
     """
-    folder = folder_of(name)
+    folder, where = folder_of(name), device or pick_device()
     tokenizer = load_tokenizer(name)
+    options: dict[str, Any] = {}
+    if in_4bit:
+        quantised = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+        options = {"quantization_config": quantised, "device_map": {"": where}}
     with blaming(name, folder, "config.json"):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     if any("SequenceClassification" in kind for kind in getattr(config, "architectures", None) or ()):
@@ -86,6 +116,7 @@ def load(name: str, *, dtype: torch.dtype = torch.float32, device: str | None = 
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # refused below, by name
+            **options,
         )
     if found["mismatched_keys"]:
         weight, theirs, ours = min(found["mismatched_keys"])
@@ -95,9 +126,14 @@ def load(name: str, *, dtype: torch.dtype = torch.float32, device: str | None = 
         )
     if found["missing_keys"]:  # transformers would go on with random numbers in their place
         raise ModelError(f"{name} has no weights for {min(found['missing_keys'])}; {_AGAIN}")
-    model.requires_grad_(True)
     model.eval()
-    return Loaded(model.to(device or pick_device()), tokenizer, resolve(name))
+    if in_4bit:
+        model.requires_grad_(False)
+        one_product_for_all(model)
+    else:
+        model.requires_grad_(True)
+        model = model.to(where)
+    return Loaded(model, tokenizer, resolve(name))
 
 
 def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> None:
@@ -107,12 +143,18 @@ def save(loaded: Loaded, folder: Path, *, system_prompt: str | None = None) -> N
     """
     with as_os_error(folder), without_bars():
         loaded.model.save_pretrained(folder)
-        loaded.tokenizer.save_pretrained(folder)
+    save_tokenizer(loaded.tokenizer, folder, system_prompt=system_prompt)
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path, *, system_prompt: str | None = None) -> None:
+    """Write a tokenizer and its chat template beside what is in `folder`, and let everybody read all of it."""
+    with as_os_error(folder):
+        tokenizer.save_pretrained(folder)
     for file in folder.iterdir():
         file.chmod(0o644)  # safetensors writes for its owner alone; a server under another user must load it too
     if system_prompt is not None:
         template = folder / "chat_template.jinja"
-        own = loaded.tokenizer.get_chat_template()  # of several named ones the one in use
+        own = tokenizer.get_chat_template()  # of several named ones the one in use
         template.write_text(with_default_system(own, system_prompt), encoding="utf-8")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -11,18 +11,21 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rather.errors import ModelError
 from rather.model.catalog import resolve
+from rather.model.check import packing_is_exact
 from rather.model.load import Loaded, blaming, folder_of, load_tokenizer, pick_device, without_bars
 from rather.model.logps import autocast, hidden_states
 from rather.model.pack import Sample, pack
-from rather.progress import say
 
 # Largest difference of a score that rounding explains, by the precision of the products.
 TOLERANCE = {torch.float32: 2e-4, torch.bfloat16: 5e-2}
 
 
-def load_reward(name: str, *, seed: int, device: str | None = None) -> Loaded:
+def load_reward(
+    name: str, *, seed: int, dtype: torch.dtype | Literal["auto"] = torch.float32, device: str | None = None
+) -> Loaded:
     """A folder, hub id or catalogued name with a scalar head, in eval mode; the head is drawn from `seed` if the folder has none.
 
+    dtype: of the weights; "auto" as they are stored.
     Raises ModelError where transformers has no sequence classification for it, or more than its head is missing.
     """
     folder, tokenizer = folder_of(name), load_tokenizer(name)
@@ -31,7 +34,7 @@ def load_reward(name: str, *, seed: int, device: str | None = None) -> Loaded:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, num_labels=1)
     with blaming(name, folder, "the weights"), without_bars():
         model, found = AutoModelForSequenceClassification.from_pretrained(
-            folder, config=config, dtype=torch.float32, trust_remote_code=False, use_safetensors=True,
+            folder, config=config, dtype=dtype, trust_remote_code=False, use_safetensors=True,
             output_loading_info=True,
         )  # fmt: skip
     missing = [key for key in found["missing_keys"] if not key.startswith("score.")]
@@ -48,7 +51,6 @@ def set_padding(loaded: Loaded, samples: Sequence[Sample]) -> None:
 
     Where every special token ends some conversation a new one is added.
     """
-    model: Any = loaded.model
     tokenizer = loaded.tokenizer
     last = {sample.tokens[-1] for sample in samples}
     own = [tokenizer.pad_token_id, tokenizer.unk_token_id, *tokenizer.all_special_ids]
@@ -57,10 +59,17 @@ def set_padding(loaded: Loaded, samples: Sequence[Sample]) -> None:
         tokenizer.pad_token = str(tokenizer.convert_ids_to_tokens(free[0]))
     else:
         tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
-        if len(tokenizer) > model.get_input_embeddings().num_embeddings:
-            model.resize_token_embeddings(len(tokenizer))
     assert tokenizer.pad_token_id not in last
-    model.config.pad_token_id = tokenizer.pad_token_id
+    pad_with(loaded)
+
+
+def pad_with(loaded: Loaded) -> None:
+    """Tell the model the padding token of its tokenizer, and make room for it where it is a new one."""
+    model: Any = loaded.model
+    if len(loaded.tokenizer) > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(len(loaded.tokenizer))
+    if loaded.tokenizer.pad_token_id is not None:
+        model.config.pad_token_id = loaded.tokenizer.pad_token_id
 
 
 def scores(model: torch.nn.Module, samples: Sequence[Sample], *, dtype: torch.dtype, packed: bool = True) -> Tensor:
@@ -85,15 +94,12 @@ def scores(model: torch.nn.Module, samples: Sequence[Sample], *, dtype: torch.dt
 
 def scores_pack(model: torch.nn.Module, pairs: Sequence[Sequence[Sample]], *, dtype: torch.dtype) -> bool:
     """True if packed and plain scores agree: tried on the shortest and the longest of `pairs`, and said if not."""
-    by_length = sorted(pairs, key=lambda pair: sum(len(sample.tokens) for sample in pair))
-    reason = packing_reason(model, [*by_length[0], *by_length[-1]], dtype=dtype)
-    if reason:
-        say(f"note: this model takes the plain path, one answer at a time: {reason}")
-    return reason is None
+    return packing_is_exact(model, pairs, dtype=dtype, difference=packing_reason)
 
 
-def packing_reason(model: torch.nn.Module, samples: Sequence[Sample], *, dtype: torch.dtype) -> str | None:
-    """None if packed and plain scores of `samples` agree; else the reason why packing cannot be used."""
+def packing_reason(model: torch.nn.Module, pairs: Sequence[Sequence[Sample]], *, dtype: torch.dtype) -> str | None:
+    """None if packed and plain scores of `pairs` agree; else the reason why packing cannot be used."""
+    samples = [sample for pair in pairs for sample in pair]
     with torch.no_grad():
         theirs = scores(model, samples, dtype=dtype, packed=False)
         try:

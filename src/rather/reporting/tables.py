@@ -8,6 +8,9 @@ from typing import Any
 
 Row = tuple[str, str, str, str]
 
+# What the comparison of runs shows of metrics.jsonl.
+SHOWN = ("loss", "accuracy", "chosen_logp_change_per_token", "rejected_logp_change_per_token")
+
 
 def headline(figures: Mapping[str, Any], audit: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> list[str]:
     """One to three sentences that a reader needs first."""
@@ -107,7 +110,7 @@ def comparison_rows(
     rows = []
     for name, metrics in runs.items():
         tail = metrics[-max(1, len(metrics) // 10) :]
-        mean = {key: fmean(row[key] for row in tail if key in row) for row in tail for key in row}
+        mean = {key: fmean(row[key] for row in tail if key in row) for key in SHOWN if any(key in row for row in tail)}
         rows.append(
             (
                 name,

@@ -43,10 +43,10 @@ class Baseline:
         """Take in an update's examples, once it is done."""
         if self.kept_for in ("bco", "bco_unpaired"):
             ratios = log_ratios_of(logps)
-            mean, count = float(ratios.double().mean()), len(ratios) // (2 if isinstance(logps, PairLogps) else 1)
+            mean, count = float(ratios.cpu().double().mean()), len(ratios) // (2 if isinstance(logps, PairLogps) else 1)
             self.level = ((self.level or 0.0) * self.pairs + mean * count) / (self.pairs + count)
             self.pairs += count
         elif self.kept_for == "beta_dpo" and isinstance(logps, PairLogps):
-            mean = float(logps.log_ratio_margin().double().mean())
+            mean = float(logps.log_ratio_margin().cpu().double().mean())
             self.level = mean if self.level is None else MOMENTUM * self.level + (1 - MOMENTUM) * mean
             self.pairs += len(logps.chosen)

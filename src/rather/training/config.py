@@ -18,8 +18,9 @@ LOSS_OPTIONS = (
     "desirable_weight", "undesirable_weight", "center_rewards_coefficient",
 )  # fmt: skip
 
-# Options that say how a run is kept and who is told of it. What it makes is the same with any value.
-NEUTRAL_OPTIONS = frozenset({"save_every", "track"})
+# Options that say how a run is kept and who is told of it. What it makes is the same with any value, so that it may be resumed
+# with others.
+NEUTRAL_OPTIONS = frozenset({"save_every", "keep_last", "track"})
 
 
 class TrainConfig(Config):
@@ -66,17 +67,25 @@ class TrainConfig(Config):
     epochs: int = Field(default=1, ge=1, le=1000)
     """Passes over the pairs."""
     warmup: float = Field(default=0.1, ge=0, le=0.9)
-    """Share of the updates in which the learning rate rises from 0; from there it falls in a line to 0."""
+    """Share of the updates in which the learning rate rises from 0."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the learning rate goes on after warm-up: in a line to 0, along half a cosine to 0, or not falling."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """The gradient is scaled down to this norm when it is longer."""
     weight_decay: float = Field(default=0.0, ge=0, le=1)
     """AdamW's decoupled weight decay."""
     max_length: int = Field(default=1024, ge=8, le=10_000_000)
     """Tokens of prompt and answer together; a longer answer is cut at its end, a prompt that leaves no room refused."""
+    optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
+    """adamw_8bit keeps the moments in 8 bits, on a CUDA GPU with bitsandbytes."""
     dtype: Literal["fp32", "bf16"] = "fp32"
-    """Precision of the products. Weights, optimiser state and log-probabilities are fp32 in both."""
+    """Precision of the products. What is trained, its optimiser state and log-probabilities are fp32 in both."""
+    gradient_checkpointing: bool = False
+    """Keep only each layer's input for the backward, which computes the rest again: same result, less memory, more time."""
     lora_rank: int | None = Field(default=None, ge=1, le=4096)
     """Train a LoRA adapter of this rank on every linear layer in place of the whole model; it is merged at the end."""
+    load_in_4bit: bool = False
+    """QLoRA: hold the model under the adapter in 4 bits, on a CUDA GPU with bitsandbytes."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Order of the pairs and initial adapter weights."""
     shuffle: bool = True
@@ -87,6 +96,10 @@ class TrainConfig(Config):
     """Trackers that get the metrics besides metrics.jsonl. May be repeated; each needs its own package."""
     save_every: int = Field(default=50, ge=1)
     """Updates between checkpoints. A killed run resumes from the last one."""
+    keep_last: int = Field(default=1, ge=1)
+    """Checkpoints to keep while the run goes on. With more than one, removing the newest takes the run back to the one before."""
+    eval_every: int | None = Field(default=None, ge=1)
+    """Updates between two measurements of --heldout (50 if not given). The last update is always measured."""
 
     @model_validator(mode="before")
     @classmethod
@@ -111,6 +124,10 @@ class TrainConfig(Config):
             if getattr(self, option) is not None and not any(option in loss_options(name) for name, _ in self.terms):
                 flag, known = option.replace("_", "-"), ", ".join(losses_with(option))
                 raise ConfigError(f"--{flag} does nothing in the loss {self.loss}; losses that use it: {known}")
+        if self.load_in_4bit and self.objective == "reward":
+            raise ConfigError("--load-in-4bit does not go with --objective reward; leave one of them out")
+        if self.load_in_4bit and self.lora_rank is None:
+            raise ConfigError("--load-in-4bit needs --lora-rank: weights of 4 bits cannot be trained themselves")
         if self.sft_weight and any(name == "sft" for name, _ in self._parsed()):
             raise ConfigError("--sft-weight does nothing beside the loss sft; leave one of them out")
         if self.seed and not self.shuffle and self.lora_rank is None:

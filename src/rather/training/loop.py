@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import threading
 import time
@@ -21,15 +22,17 @@ from rather.rundir import atomic_file
 from rather.training.allocator import Heap, give_back_memory
 from rather.training.baseline import Baseline
 from rather.training.batches import Update, micro_batches
-from rather.training.checkpoint import Progress, save_checkpoint
+from rather.training.checkpoint import Best, Progress, drop_other_bests, save_best, save_checkpoint
 from rather.training.config import TrainConfig
 from rather.training.guards import Watch
+from rather.training.heldout import HeldOut
 from rather.training.memory import SMALLEST, OutOfMemory
 from rather.training.mismatch import Mismatch
 from rather.training.moving import MovingReference
 from rather.training.objective import Logps, Objective, log_ratios_of
 from rather.training.reference import Reference
 from rather.training.said import UNSAID, Said
+from rather.training.schedule import learning_rate
 from rather.training.step import MicroBatch, NonFinite, StepStats, train_step
 from rather.training.track import Log
 
@@ -57,6 +60,7 @@ class Learner:
     said: Said = UNSAID
     moving: MovingReference | None = None
     mismatch: Mismatch | None = None
+    held_out: HeldOut | None = None
 
     def update(self, update: Update, *, first: bool) -> StepStats:
         """One update, in smaller micro-batches if the memory does not hold it; that changes nothing that is learned."""
@@ -83,12 +87,27 @@ class Learner:
             except OutOfMemory as error:
                 self._lower_budget(cuts, error)
 
+    def held_out_figures(self, updates_done: int, updates: int) -> dict[str, float]:
+        """Loss, margin and accuracy of the held-out pairs, where there are any and it is time."""
+        if self.held_out is None or not self.held_out.is_due(updates_done, updates):
+            return {}
+        return self.held_out.measure(
+            self.policy,
+            self.objective,
+            reward_scale=self.config.reward_scale,
+            token_budget=self.token_budget,
+            dtype=self.dtype,
+            packed=self.packed,
+            reference_model=self.reference_model,
+            baseline=self.baseline,
+        )
+
     def _lower_budget(self, cuts: Sequence[Sequence[int]], error: OutOfMemory) -> None:
         if max(len(cut) for cut in cuts) == 1:
             longest = max(self.token_pairs[index].tokens for cut in cuts for index in cut)
             raise TrainError(
-                f"out of memory with one pair of {longest:,} tokens at a time; lower --max-length, or train an adapter "
-                "with --lora-rank"
+                f"out of memory with one pair of {longest:,} tokens at a time; lower --max-length, say "
+                "--gradient-checkpointing, or train an adapter with --lora-rank"
             ) from error
         give_back_memory()
         if torch.cuda.is_available():
@@ -124,6 +143,15 @@ class Learner:
             )
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """The metrics of the last update, what the guards said, and which update was the best."""
+
+    last: dict[str, float]
+    warnings: dict[str, str]
+    best: Best | None
+
+
 def run_updates(
     learner: Learner,
     plan: Sequence[Update],
@@ -133,14 +161,15 @@ def run_updates(
     checkpoints: Path,
     began: float,
     log: Log = lambda row: None,
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Make the updates of `plan` that are not done; return the metrics of the last update, and what the guards said.
+) -> Outcome:
+    """Make the updates of `plan` that are not done.
 
     began: monotonic time at which the run, or this part of it, began. log: told of every row of metrics besides the file.
     Raises Interrupted after Ctrl-C or SIGTERM and NonFiniteLoss, both with a checkpoint kept; TrainError.
     """
     config = learner.config
     last: dict[str, float] = {}
+    best = done.best
     started = began - done.seconds
     heap = Heap()
     earlier = _read_metrics(metrics)[: done.step]
@@ -152,10 +181,14 @@ def run_updates(
             seconds=time.monotonic() - started,
             token_budget=learner.token_budget,
             baseline=(learner.baseline.level, learner.baseline.pairs),
+            best=best,
         )
         moved = learner.moving.weights if learner.moving else None
-        save_checkpoint(checkpoints, learner.policy, learner.optimizer, state, reference=moved)
+        save_checkpoint(
+            checkpoints, learner.policy, learner.optimizer, state, reference=moved, keep_last=config.keep_last
+        )
 
+    drop_other_bests(checkpoints)
     with (
         _metrics_file(metrics, done.step) as write_metrics,
         task("train", len(plan), done=done.step) as bar,
@@ -168,7 +201,7 @@ def run_updates(
                     f"{metrics.parent}: stopped after update {step} of {len(plan)}; the same command goes on"
                 )
             update_began = time.monotonic()
-            lr = learning_rate(step, len(plan), peak=config.peak_lr, warmup=config.warmup)
+            lr = learning_rate(step, len(plan), peak=config.peak_lr, warmup=config.warmup, schedule=config.schedule)
             for group in learner.optimizer.param_groups:
                 group["lr"] = lr
             try:
@@ -180,6 +213,10 @@ def run_updates(
                 learner.moving.after(step + 1)
             speed = len(update) / max(time.monotonic() - update_began, 1e-9)
             last = {"step": step + 1, **stats.row(), "lr": lr, "pairs_per_s": speed}
+            last |= learner.held_out_figures(step + 1, len(plan))
+            if "heldout_loss" in last and last["heldout_loss"] < (best.loss if best else math.inf):
+                best = Best(step + 1, last["heldout_loss"])
+                save_best(checkpoints, learner.policy, best)
             write_metrics(last)
             log(last)
             for warning in watch.after(last):
@@ -190,15 +227,7 @@ def run_updates(
             heap.after_update()
     if done.step < len(plan):
         keep(len(plan))  # so that a full disk, met while the model is saved, costs nothing
-    return last or dict(watch.rows[-1]), watch.said
-
-
-def learning_rate(step: int, steps: int, *, peak: float, warmup: float) -> float:
-    """Linear from 0 to `peak` over the first `warmup` share of the steps, then linear to 0. `step` counts from 0."""
-    rising = round(warmup * steps)
-    if step < rising:
-        return peak * (step + 1) / rising
-    return peak * (steps - step) / max(steps - rising, 1)
+    return Outcome(last or dict(watch.rows[-1]), watch.said, best)
 
 
 def _non_finite(error: NonFinite, step: int, checkpoints: Path, token_pairs: Sequence[TokenExample]) -> NonFiniteLoss:

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rather.model import TokenExample, completions, pack
+from rather.model import Sample, TokenExample, completions, pack
+from rather.model.recompute import layers_kept
 
 # A micro-batch takes at most this share of what is free once weights, gradients and optimiser have their part.
 SHARE = 0.5
@@ -47,9 +48,27 @@ def bytes_per_token(
     packed: bool,
     forward: Callable[..., object] = completions,
 ) -> float:
-    """What a forward keeps for its backward, measured on the median pair."""
+    """What a forward keeps for its backward, measured on the median pair; with layers that are computed again in the backward,
+    what one of them then keeps besides."""
     by_length = sorted(token_pairs, key=lambda item: item.tokens)
     samples = by_length[len(by_length) // 2].samples
+    with layers_kept(model) as again:
+        kept = _kept_bytes(model, samples, dtype=dtype, packed=packed, forward=forward)
+    if dtype == torch.bfloat16:  # weights cast by autocast
+        kept -= sum(p.numel() * 2 for p in model.parameters() if p.dtype == torch.float32)
+    if again:
+        kept = kept / again + _kept_bytes(model, samples, dtype=dtype, packed=packed, forward=forward)
+    return max(kept, 1) / len(pack(samples).token_T)
+
+
+def _kept_bytes(
+    model: torch.nn.Module,
+    samples: Sequence[Sample],
+    *,
+    dtype: torch.dtype,
+    packed: bool,
+    forward: Callable[..., object],
+) -> float:
     kept: dict[int, int] = {}
     ours = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
 
@@ -62,8 +81,7 @@ def bytes_per_token(
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         found = forward(model, samples, dtype=dtype, packed=packed)
     del found
-    cast = sum(p.numel() * 2 for p in model.parameters()) if dtype == torch.bfloat16 else 0  # weights cast by autocast
-    return max(sum(kept.values()) - cast, 1) / len(pack(samples).token_T)
+    return sum(kept.values())
 
 
 def free_bytes(device: torch.device) -> int:

@@ -24,4 +24,7 @@ METRICS = {
     "lr": "learning rate of this update",
     "grad_norm": "length of the gradient before clipping",
     "pairs_per_s": "pairs of this update over its seconds",
+    "heldout_loss": "the loss of the pairs of --heldout after this update, in rows where it was measured; the lowest is the best",
+    "heldout_margin": "their margin",
+    "heldout_accuracy": "their accuracy",
 }

@@ -50,7 +50,7 @@ class Mismatch:
             for cut in micro_batches(update, self.token_pairs, token_budget=token_budget):
                 samples = [sample for index in cut for sample in self.token_pairs[index].samples]
                 ratios = completions(model, samples, dtype=dtype, packed=packed).sums() - self.reference.of(cut).sums()
-                total, answers = total + float(ratios.double().sum()), answers + len(ratios)
+                total, answers = total + float(ratios.cpu().double().sum()), answers + len(ratios)
         return max(0.0, total / answers)
 
 

@@ -158,9 +158,11 @@ def _key(
     """Everything that the values depend on, to the last digit."""
     device = next(model.parameters()).device
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    held = sorted({str(parameter.dtype) for parameter in model.parameters()})  # a frozen base may be rounded
     facts = (
         ENGINE,
         weights,
+        held,
         dtype,
         packed,
         device.type,

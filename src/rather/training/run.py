@@ -6,8 +6,9 @@ import copy
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -24,9 +25,12 @@ from rather.model import (
     load_tokenizer,
     machine,
     model_hash,
+    pick_device,
     save,
 )
 from rather.model.check import packing_is_exact
+from rather.model.load import save_tokenizer
+from rather.model.recompute import recompute_layers
 from rather.model.reward import load_reward, scores, scores_pack, set_padding
 from rather.progress import say
 from rather.rundir import (
@@ -39,33 +43,45 @@ from rather.rundir import (
     sweep_scratch,
     write_json,
 )
-from rather.training.adapter import add_lora, merged
+from rather.training.adapter import Adapted, add_lora, held_in_fp32, merged, save_adapter, with_adapter
 from rather.training.allocator import give_back_memory, keep_freed_memory
 from rather.training.baseline import Baseline
-from rather.training.batches import all_updates, micro_batches
-from rather.training.checkpoint import Progress, latest_checkpoint, load_checkpoint, read_progress, read_reference
+from rather.training.batches import Update, all_updates, micro_batches
+from rather.training.checkpoint import (
+    Progress,
+    best_weights,
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+    read_progress,
+    read_reference,
+)
 from rather.training.config import NEUTRAL_OPTIONS, TrainConfig
+from rather.training.heldout import EVERY, HeldOut, HeldOutPairs, read_held_out
 from rather.training.loop import Learner, run_updates
 from rather.training.memory import find_token_budget
 from rather.training.mismatch import Mismatch, mismatched
 from rather.training.moving import MovingReference
 from rather.training.objective import objective_of, try_out
+from rather.training.precision import optimizer_of, require_possible, weights_dtype
 from rather.training.prepare import Prepared, prepare
 from rather.training.reference import Reference, compute_reference
 from rather.training.said import Said, require_used
 from rather.training.track import require_installed, tracked
 
-METRICS, REFUSED, AUDIT, MODEL, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "model", "checkpoints"
+METRICS, REFUSED, AUDIT, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "checkpoints"
+MODEL, BEST, ADAPTER = "model", "best", "adapter"
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Where the run is and how it ended: the metrics of its last update."""
+    """Where the run is and how it ended: the metrics of its last update. best: the state of the lowest held-out loss."""
 
     out: Path
     model: Path
     updates: int
     last: dict[str, float]
+    best: Path | None = None
 
 
 def train(
@@ -79,6 +95,7 @@ def train(
     skip_bad: bool = False,
     intended: Sequence[str] = (),
     allow: Mapping[str, str] | None = None,
+    heldout: Source | None = None,
     **options: Any,
 ) -> TrainResult:
     """Train `model` on `pairs` and write `out/model`, `out/metrics.jsonl`, `out/refused.jsonl` and `out/audit.json`.
@@ -88,13 +105,17 @@ def train(
     The same call on the same folder resumes a run that was stopped, and does nothing once it is done.
     options: fields of TrainConfig, over those of `config`. limit: use the first so many pairs that can be read. as_chat: plain-text
     prompts become user turns. skip_bad: list bad rows in refused.jsonl instead of stopping. intended: words that are
-    meant to be learned. allow: check → reason.
+    meant to be learned. allow: check → reason. heldout: examples that are measured and not trained on; the state in which their
+    loss was lowest becomes `out/best`. With `lora_rank` the adapter alone is in `out/adapter`, too.
 
     Raises InputError, ConfigError, ModelError, AuditStop, RunDirError, TrainError, NonFiniteLoss, Interrupted.
     """
     config, out = (config or TrainConfig()).changed(options), Path(out)
     require_usable(out)
     require_installed(config.track)
+    require_possible(config)
+    if config.eval_every is not None and heldout is None:
+        raise ConfigError("--eval-every does nothing without --heldout")
     tokenizer = load_tokenizer(model)
     renderer = Renderer(
         tokenizer,
@@ -106,19 +127,32 @@ def train(
     renderer.require_system_prompt_acts([item.record.prompt for item in ready.token_pairs])
     require_used([item.record for item in ready.token_pairs], config)
     inputs = {"pairs": ready.data_hash, "model": model_hash(model)}
-    # How often a run is saved, and who is told of it, changes nothing that it makes: it may be resumed with other values.
+    measured = None
+    if heldout is not None:
+        measured = read_held_out(heldout, renderer, trained=ready.token_pairs, as_chat=as_chat, skip_bad=skip_bad)
+        require_used([item.record for item in measured.token_pairs], config)
+        inputs["heldout"] = measured.data_hash
+    # How a run is saved, and who is told of it, changes nothing that it makes: it may be resumed with other values.
     identity = config.model_dump(exclude=set(NEUTRAL_OPTIONS))
     with open_run(out, step="train", config=identity, inputs=inputs) as run:
         if run.done:
             say(f"{out}: already trained{_other_allowance(run, ready)}")
             return _result(run)
         try:
-            return _train(run, ready, model=model, renderer=renderer, config=config)
+            return _train(run, ready, measured, model=model, renderer=renderer, config=config)
         finally:
             give_back_memory()
 
 
-def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, config: TrainConfig) -> TrainResult:
+def _train(
+    run: RunDir,
+    ready: Prepared,
+    measured: HeldOutPairs | None,
+    *,
+    model: str,
+    renderer: Renderer,
+    config: TrainConfig,
+) -> TrainResult:
     began = time.monotonic()
     keep_freed_memory()
     torch.manual_seed(config.seed)
@@ -128,10 +162,14 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
     objective = objective_of(config)
     baseline = Baseline.of(objective)
     try_out(objective)
+    every = [item.samples for item in (*ready.token_pairs, *(measured.token_pairs if measured else ()))]
     reward = config.objective == "reward"
-    loaded = load_reward(model, seed=config.seed) if reward else load(model)
+    held_in = weights_dtype(config, pick_device())
     if reward:
-        set_padding(loaded, [sample for item in ready.token_pairs for sample in item.samples])
+        loaded = load_reward(model, seed=config.seed, dtype=held_in)
+        set_padding(loaded, [sample for answers in every for sample in answers])
+    else:
+        loaded = load(model, dtype=held_in, in_4bit=config.load_in_4bit)
     if loaded.window is not None and config.max_length > loaded.window:
         raise ConfigError(
             f"--max-length {config.max_length} is longer than the model's window of {loaded.window} tokens"
@@ -143,10 +181,13 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         say(f"warning: {name} has no lower bound: it degenerates by making rejected answers impossible; use dpo")
 
     policy = add_lora(loaded, config.lora_rank, seed=config.seed, scalar=reward) if config.lora_rank else loaded.model
-    every = [item.samples for item in ready.token_pairs]
+    if config.gradient_checkpointing and not recompute_layers(policy):
+        raise ConfigError(
+            f"--gradient-checkpointing finds no layers in {model} that it could compute again; leave it out"
+        )
     packed = scores_pack(policy, every, dtype=dtype) if reward else packing_is_exact(policy, every, dtype=dtype)
     trainable = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=config.peak_lr, weight_decay=config.weight_decay, fused=True)
+    optimizer = optimizer_of(config, trainable)
     plan = list(
         all_updates(
             len(ready.token_pairs), config.batch_pairs, epochs=config.epochs, seed=config.seed, shuffle=config.shuffle
@@ -160,8 +201,8 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
     )
     first_epoch = plan[: len(plan) // config.epochs]
 
-    def reference_of(items: Sequence[TokenExample]) -> Reference:
-        cuts = [cut for update in first_epoch for cut in micro_batches(update, items, token_budget=budget)]
+    def reference_of(items: Sequence[TokenExample], updates: Sequence[Update] = first_epoch) -> Reference:
+        cuts = [cut for update in updates for cut in micro_batches(update, items, token_budget=budget)]
         weights = run.identity["inputs"]["model"]
         return compute_reference(policy, items, cuts, weights=weights, dtype=dtype, packed=packed)
 
@@ -169,6 +210,15 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
     if baseline.kept_for == "kto":
         others = mismatched(ready.token_pairs, max_length=config.max_length)
         mismatch = Mismatch(others, reference_of(others))
+    held_out = None
+    if measured is not None:
+        whole = [tuple(range(len(measured.token_pairs)))]
+        held_out = HeldOut(
+            measured.token_pairs,
+            None if reward else reference_of(measured.token_pairs, whole),
+            config.eval_every or EVERY,
+            Said.by([item.record for item in measured.token_pairs], device=loaded.model.device),
+        )
     learner = Learner(
         policy=policy,
         optimizer=optimizer,
@@ -184,6 +234,7 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         said=Said.by([item.record for item in ready.token_pairs], device=loaded.model.device),
         moving=_moving_reference(policy, config),
         mismatch=mismatch,
+        held_out=held_out,
     )
     done = Progress()
     if checkpoint is not None:
@@ -193,16 +244,26 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         baseline.level, baseline.pairs = done.baseline
         say(f"{run.path}: goes on after update {done.step} of {len(plan)}")
     # Only now: what refuses a run before its first update leaves no folder that the corrected command would run into.
-    write_refused(run.path / REFUSED, ready.refused)
+    write_refused(run.path / REFUSED, [*ready.refused, *(measured.refused if measured else ())])
     write_json(run.path / AUDIT, ready.audit.as_json())
     with tracked(config.track, run.path, {**config.model_dump(), **run.identity["inputs"]}) as log:
-        last, warnings = run_updates(
+        outcome = run_updates(
             learner, plan, done, metrics=run.path / METRICS, checkpoints=run.path / CHECKPOINTS, began=began, log=log
         )
-    with atomic_folder(run.path / MODEL) as folder:
-        save(Loaded(merged(policy), loaded.tokenizer, loaded.path), folder, system_prompt=config.system_prompt)
+    best = outcome.best
+    if best is not None:
+        load_weights(best_weights(run.path / CHECKPOINTS, best), policy)
+        # A copy, because folding an adapter in ends it; without one, the policy itself.
+        whole = copy.deepcopy(policy) if isinstance(policy, Adapted) and held_in_fp32(policy) else policy
+        _save(run.path / BEST, whole, loaded, config)
+        last = latest_checkpoint(run.path / CHECKPOINTS)
+        assert last is not None
+        load_weights(last, policy)
+    if isinstance(policy, Adapted):
+        _save_adapter(run.path / ADAPTER, policy, loaded, config)
+    _save(run.path / MODEL, policy, loaded, config)
     run.finish(
-        outputs=(MODEL, METRICS, REFUSED, AUDIT),
+        outputs=(MODEL, *([BEST] if best else []), *([ADAPTER] if config.lora_rank else []), METRICS, REFUSED, AUDIT),
         pairs=len(ready.token_pairs),
         rows=ready.rows,
         refused=len(ready.refused),
@@ -214,11 +275,32 @@ def _train(run: RunDir, ready: Prepared, *, model: str, renderer: Renderer, conf
         machine=machine(loaded.model.device),
         audit={"verdict": ready.audit.verdict, "allowed": dict(ready.audit.allowed)},
         base_model=model,
-        last=last,
-        warnings=warnings,
+        last=outcome.last,
+        warnings=outcome.warnings,
+        **({"best": asdict(best)} if best else {}),
     )
     shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)  # they have served once the model is there
     return _result(run)
+
+
+def _save(folder: Path, policy: torch.nn.Module, loaded: Loaded, config: TrainConfig) -> None:
+    """As a plain model folder, with an adapter folded in: into fp32, or into the base as it is stored."""
+    with atomic_folder(folder) as scratch:
+        if not isinstance(policy, Adapted) or held_in_fp32(policy):
+            whole = Loaded(merged(policy), loaded.tokenizer, loaded.path)
+        else:
+            with TemporaryDirectory(dir=scratch.parent, prefix=scratch.name) as adapter:
+                save_adapter(policy, Path(adapter))
+                save_tokenizer(loaded.tokenizer, Path(adapter))
+                whole = Loaded(with_adapter(adapter).model, loaded.tokenizer, loaded.path)
+        save(whole, scratch, system_prompt=config.system_prompt)
+
+
+def _save_adapter(folder: Path, policy: Adapted, loaded: Loaded, config: TrainConfig) -> None:
+    """With the tokenizer and its chat template, so that `rather merge` makes the same model again."""
+    with atomic_folder(folder) as scratch:
+        save_adapter(policy, scratch)
+        save_tokenizer(loaded.tokenizer, scratch, system_prompt=config.system_prompt)
 
 
 def _moving_reference(policy: torch.nn.Module, config: TrainConfig) -> MovingReference | None:
@@ -241,4 +323,5 @@ def _other_allowance(run: RunDir, ready: Prepared) -> str:
 
 def _result(run: RunDir) -> TrainResult:
     manifest = read_manifest(run.path)
-    return TrainResult(run.path, run.path / MODEL, manifest["updates"], manifest["last"])
+    best = run.path / BEST if "best" in manifest else None
+    return TrainResult(run.path, run.path / MODEL, manifest["updates"], manifest["last"], best)

@@ -65,7 +65,8 @@ class StepStats:
 
     @classmethod
     def of(cls, logps: Logps, loss_P: Tensor, *, scale: float, grad_norm: float) -> Self:
-        """From all examples of the update together, in float64. A tie counts as half right: at step 0 nothing is won yet."""
+        """From all examples of the update together, in float64, which not every device has. A tie counts as half right: at step 0
+        nothing is won yet."""
         if isinstance(logps, PairLogps) and logps.ref_chosen is None:
             return cls._of_scores(logps, loss_P, grad_norm=grad_norm)
         chosen, rejected = _sides(logps)
@@ -94,7 +95,7 @@ class StepStats:
             "loss": loss_P, "margin": margin_P, "accuracy": _won(margin_P),
             "chosen_reward": logps.chosen, "rejected_reward": logps.rejected,
         }  # fmt: skip
-        found = {name: float(value.detach().double().mean()) for name, value in named.items()}
+        found = {name: float(value.detach().cpu().double().mean()) for name, value in named.items()}
         return cls(
             chosen_logp=None, rejected_logp=None, chosen_logp_change_per_token=None, rejected_logp_change_per_token=None,
             grad_norm=grad_norm, **found,
@@ -135,31 +136,16 @@ def train_step(
     """
     optimizer.zero_grad(set_to_none=True)
     try:
-        forward: Forward = partial(
-            completions,
+        forward = forward_of(
             model,
+            objective,
+            scored=batches[0].reference is None,
             dtype=dtype,
             packed=packed,
-            kl_to=reference_model if objective.needs("kl") else None,
-            squares=objective.needs("alignment"),
+            reference_model=reference_model,
         )
-        device = next(model.parameters()).device
-        level = baseline.value(device) if baseline is not None else None
-
-        if batches[0].reference is None:
-            forward = partial(scores, model, dtype=dtype, packed=packed)
-
-        def to_logps(found: Completions | Tensor, batch: MicroBatch) -> Logps:
-            if isinstance(found, Tensor):
-                chosen, rejected = found.view(-1, 2).unbind(dim=1)
-                return PairLogps(chosen, rejected, label=batch.said.label, margin=batch.said.margin)
-            assert batch.reference is not None
-            if batch.kind == "sample":
-                return as_samples(found, batch.reference, baseline=level, said=batch.said)
-            if batch.kind == "list":
-                return as_lists(found, batch.reference, sizes=[len(answers) for answers in batch.samples])
-            return as_pairs(found, batch.reference, objective=objective, baseline=level, said=batch.said)
-
+        level = baseline.value(next(model.parameters()).device) if baseline is not None else None
+        to_logps = partial(logps_of, objective=objective, level=level)
         take = _whole_update if objective.of_whole_update and len(batches) > 1 else _batch_by_batch
         logps, loss_P = take(forward, to_logps, batches, objective, on_logps)
     except BaseException as error:
@@ -178,6 +164,43 @@ def train_step(
     return StepStats.of(logps, loss_P, scale=reward_scale, grad_norm=norm)
 
 
+def forward_of(
+    model: torch.nn.Module,
+    objective: Objective,
+    *,
+    scored: bool,
+    dtype: torch.dtype,
+    packed: bool,
+    reference_model: torch.nn.Module | None,
+) -> Forward:
+    """What a model is asked of samples: the scores of a reward model, or log-probabilities with what `objective` needs."""
+    if scored:
+        return partial(scores, model, dtype=dtype, packed=packed)
+    return partial(
+        completions,
+        model,
+        dtype=dtype,
+        packed=packed,
+        kl_to=reference_model if objective.needs("kl") else None,
+        squares=objective.needs("alignment"),
+    )
+
+
+def logps_of(
+    found: Completions | Tensor, batch: MicroBatch, *, objective: Objective, level: Tensor | None = None
+) -> Logps:
+    """What a loss takes, from what `forward_of` gave for the samples of `batch`. level: the running one."""
+    if isinstance(found, Tensor):
+        chosen, rejected = found.view(-1, 2).unbind(dim=1)
+        return PairLogps(chosen, rejected, label=batch.said.label, margin=batch.said.margin)
+    assert batch.reference is not None
+    if batch.kind == "sample":
+        return as_samples(found, batch.reference, baseline=level, said=batch.said)
+    if batch.kind == "list":
+        return as_lists(found, batch.reference, sizes=[len(answers) for answers in batch.samples])
+    return as_pairs(found, batch.reference, objective=objective, baseline=level, said=batch.said)
+
+
 def _batch_by_batch(
     forward: Forward,
     to_logps: ToLogps,
@@ -190,7 +213,7 @@ def _batch_by_batch(
     seen: list[Logps] = []
     losses: list[Tensor] = []
     for batch in batches:
-        logps = to_logps(forward(_flat(batch)), batch)
+        logps = to_logps(forward(flat(batch)), batch)
         on_logps(logps)
         loss_P = batch.said.weighted(objective(logps))
         _require_finite(loss_P, batch.ids)
@@ -214,7 +237,7 @@ def _whole_update(
     """
     pairs = sum(len(batch.ids) for batch in batches)
     with torch.no_grad():
-        found = [forward(_flat(batch)) for batch in batches]
+        found = [forward(flat(batch)) for batch in batches]
     leaves = [tensor.requires_grad_() for part in found for tensor in _differentiable(part)]
     each = [to_logps(part, batch) for part, batch in zip(found, batches, strict=True)]
     for logps in each:
@@ -224,7 +247,7 @@ def _whole_update(
     _require_finite(loss_P, tuple(pair_id for batch in batches for pair_id in batch.ids))
     slopes = iter(torch.autograd.grad(loss_P.sum() / pairs, leaves))
     for batch in batches:
-        again = _differentiable(forward(_flat(batch)))
+        again = _differentiable(forward(flat(batch)))
         torch.autograd.backward(again, [next(slopes) for _ in again])
     return _detached(whole), loss_P.detach()
 
@@ -233,7 +256,8 @@ def _differentiable(found: Completions) -> list[Tensor]:
     return [found.logp_C] if found.kl_C is None else [found.logp_C, found.kl_C]
 
 
-def _flat(batch: MicroBatch) -> list[Sample]:
+def flat(batch: MicroBatch) -> list[Sample]:
+    """Its samples, example after example."""
     return [sample for pair in batch.samples for sample in pair]
 
 
@@ -281,7 +305,7 @@ def _won(margin: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor) -> float | None:
-    return float(values.detach().double().mean()) if values.numel() else None
+    return float(values.detach().cpu().double().mean()) if values.numel() else None
 
 
 def _require_finite(loss_P: Tensor, ids: tuple[str, ...]) -> None:

@@ -1,0 +1,122 @@
+"""Pairs that are not trained on, measured while the run goes on: they say which of its states is the best."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from rather.errors import InputError
+from rather.formats import Refusal, Source, load_examples, name_of, require_clean, say_refused
+from rather.model import Renderer, TokenExample
+from rather.progress import say
+from rather.training.baseline import Baseline
+from rather.training.batches import Cut, micro_batches
+from rather.training.objective import Logps, Objective, joined
+from rather.training.prepare import tokenise_examples
+from rather.training.reference import Reference
+from rather.training.said import UNSAID, Said
+from rather.training.step import MicroBatch, StepStats, flat, forward_of, logps_of
+
+# Updates between two measurements if --eval-every is not given.
+EVERY = 50
+
+
+@dataclass(frozen=True)
+class HeldOutPairs:
+    """Held-out pairs as the model will see them, and what was refused on the way."""
+
+    token_pairs: tuple[TokenExample, ...]
+    refused: tuple[Refusal, ...]
+
+    @property
+    def data_hash(self) -> str:
+        """SHA-256 over the ids of the pairs in order."""
+        return hashlib.sha256("\n".join(item.record.id for item in self.token_pairs).encode()).hexdigest()
+
+
+def read_held_out(
+    source: Source, renderer: Renderer, *, trained: Sequence[TokenExample], as_chat: bool, skip_bad: bool
+) -> HeldOutPairs:
+    """Read and tokenise them. Raises InputError for a bad row unless `skip_bad`, and for pairs that are trained on."""
+    records, refused, rows = load_examples(source, as_chat=as_chat)
+    token_pairs, unfit = tokenise_examples(records, renderer)
+    refused += unfit
+    if not skip_bad:
+        require_clean(refused, rows)
+    if not token_pairs:
+        raise InputError(f"{name_of(source)}: no usable pair in {rows:,} rows")
+    say_refused(refused, rows)
+    known, prompts = {item.record.text_id for item in trained}, {item.record.prompt for item in trained}
+    both = [item.record for item in token_pairs if item.record.text_id in known]
+    if both:
+        place = both[0].source or f"pair {both[0].id}"
+        raise InputError(
+            f"{place}: is also trained on ({len(both)} of {len(token_pairs)} held-out pairs); remove it from one of them"
+        )
+    shared = sum(item.record.prompt in prompts for item in token_pairs)
+    if shared:
+        say(f"warning: {shared} of {len(token_pairs)} held-out pairs have a prompt that is also trained on")
+    return HeldOutPairs(tuple(token_pairs), tuple(refused))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out pairs with their reference, which is the model before its first update, and stays that where --ref-sync-steps
+    moves the reference of what is trained: a yardstick must not move. A reward model has none."""
+
+    token_pairs: Sequence[TokenExample]
+    reference: Reference | None
+    every: int
+    said: Said = UNSAID
+
+    def is_due(self, updates_done: int, updates: int) -> bool:
+        """After every so many updates, and after the last."""
+        return updates_done % self.every == 0 or updates_done == updates
+
+    def measure(
+        self,
+        policy: torch.nn.Module,
+        objective: Objective,
+        *,
+        reward_scale: float,
+        token_budget: int,
+        dtype: torch.dtype,
+        packed: bool,
+        reference_model: torch.nn.Module | None = None,
+        baseline: Baseline | None = None,
+    ) -> dict[str, float]:
+        """Loss, margin and accuracy, as of one update of all held-out pairs; nothing is learned, nor is a level moved."""
+        level = baseline.value(next(policy.parameters()).device) if baseline is not None else None
+        forward = forward_of(
+            policy,
+            objective,
+            scored=self.reference is None,
+            dtype=dtype,
+            packed=packed,
+            reference_model=reference_model,
+        )
+        whole = tuple(range(len(self.token_pairs)))
+        cuts = micro_batches(whole, self.token_pairs, token_budget=token_budget)
+        seen: list[Logps] = []
+        with torch.no_grad():
+            for cut in cuts:
+                batch = self._micro_batch(cut)
+                seen.append(logps_of(forward(flat(batch)), batch, objective=objective, level=level))
+            logps = joined(seen)
+            loss_P = self.said.of([index for cut in cuts for index in cut]).weighted(objective(logps))
+        stats = StepStats.of(logps, loss_P, scale=reward_scale, grad_norm=0.0)
+        found = {"heldout_loss": stats.loss, "heldout_margin": stats.margin, "heldout_accuracy": stats.accuracy}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _micro_batch(self, cut: Cut) -> MicroBatch:
+        items = [self.token_pairs[index] for index in cut]
+        return MicroBatch(
+            samples=tuple(item.samples for item in items),
+            reference=self.reference and self.reference.of(cut),
+            ids=tuple(item.record.id for item in items),
+            said=self.said.of(cut),
+            kind=items[0].record.kind,
+        )
