@@ -1,7 +1,7 @@
 """Our losses against TRL's own arithmetic: its trainers' methods, called with stand-ins for the trainer and the model.
 
 The stand-in model says the log-probabilities of a table; everything after it, sums over tokens included, is TRL's code.
-Values and gradients are compared. TRL is a development extra: `pip install trl`.
+Values and gradients are compared. TRL is a development extra: `pip install 'rather[bench]'`.
 """
 
 from __future__ import annotations
