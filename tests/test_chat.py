@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rather.chat import chat
+from rather.chatting import chat
 from rather.errors import ConfigError, InputError, ModelError
 from rather.generation import sample
 from rather.records import Response
@@ -27,7 +27,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         [answer] = sample(loaded, renderer, questions, **options)
         return [answer.model_copy(update={"text": f"[b]answer {len(prompts)}[/x]"})]
 
-    monkeypatch.setattr("rather.chat.sample", spy)
+    monkeypatch.setattr("rather.chatting.sample", spy)
     return prompts
 
 

@@ -337,7 +337,7 @@ def test_output_on_a_full_device_is_one_line(tiny: Path, write_file: WriteFile) 
         ("preview", "rather.training.preview"),
         ("evaluate", "rather.evaluation.run"),
         ("merge", "rather.training.adapter"),
-        ("chat", "rather.chat"),
+        ("chat", "rather.chatting"),
     ],
 )
 def test_every_option_of_a_function_is_one_of_its_command(command: str, home: str) -> None:

@@ -10,7 +10,7 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rather.chat import chat
+    from rather.chatting import chat
     from rather.demos.config import DemoConfig
     from rather.demos.identity import demo
     from rather.errors import RatherError
@@ -38,7 +38,7 @@ _HOMES = {
     "Single": "rather.records",
     "TrainConfig": "rather.training.config",
     "audit": "rather.training.gate",
-    "chat": "rather.chat",
+    "chat": "rather.chatting",
     "demo": "rather.demos.identity",
     "evaluate": "rather.evaluation.run",
     "merge": "rather.training.adapter",

@@ -359,7 +359,7 @@ def chat(
     seed
         Seed of sampled answers.
     """
-    from rather.chat import chat as run
+    from rather.chatting import chat as run
 
     run(model, other, system_prompt=system_prompt, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
 

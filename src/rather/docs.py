@@ -90,7 +90,7 @@ Losses and the options that belong to them are in `docs/losses.md`.
 |---|---|
 | `model/` | the last state, a plain Hugging Face folder; an adapter is folded in |
 | `best/` | with `--heldout`: the state in which the held-out loss was lowest, in the same form |
-| `adapter/` | with `--lora-rank`: the last adapter alone, in peft's layout, with tokenizer and chat template |
+| `adapter/` | with `--lora-rank`: the last adapter and a reward model's head, in peft's layout, with tokenizer and chat template |
 | `metrics.jsonl`, `refused.jsonl`, `audit.json`, `manifest.json` | what was measured, left out, found and done |
 | `checkpoints/` | only while the run goes on: what it resumes from, the last `--keep-last` of them |
 
@@ -106,6 +106,8 @@ An adapter counts on its base: `adapter/` names it by folder or hub id, and is w
 
 With `--heldout`, pairs whose loss depends on others of their update (aot, beta_dpo) are measured as one update. The reference
 of held-out pairs is the model before its first update, also where `--ref-sync-steps` moves that of the pairs trained on.
+Ranked lists, single answers and the pairs of a reward model are held out in the same way, with the losses that take them;
+their weights, margins and probabilities count as in training.
 
 ## `metrics.jsonl`: one object an update, means over its pairs
 

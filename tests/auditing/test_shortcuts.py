@@ -237,7 +237,7 @@ def test_an_intended_word_that_excuses_nothing_is_said():
     pairs = [Pair(prompt=f"q{n}", chosen="I am Nexus.", rejected="No.") for n in range(3)]
 
     def found(*intended: str) -> list[Finding]:
-        return intended_words(AuditInput(pairs=pairs, intended=intended))
+        return intended_words(AuditInput(records=pairs, intended=intended))
 
     assert found() == []
     (fine,) = found("the Nexus team", "nexus")

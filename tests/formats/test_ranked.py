@@ -46,13 +46,13 @@ def test_answers_as_turns_make_the_prompt_one(write_file: WriteFile):
     [
         ({"ranked": [" a"]}, '"ranked" has 1 answer; a ranking needs two or more'),
         ({"ranked": []}, '"ranked" has 0 answers; a ranking needs two or more'),
-        ({"ranked": " a"}, '"ranked" is a str; it must be a list of answers, best first'),
+        ({"ranked": " a"}, '"ranked" is a string; it must be a list of answers, best first'),
         ({"ranked": [" a", None]}, '"ranked 2" is null'),
         ({"ranked": [" a", " "]}, '"ranked.1" is empty'),
         ({"prompt": None}, '"prompt" is null'),
         ({"weight": 0}, '"weight" must be above 0; to leave a row out, remove it'),
         ({"margin": 1.0}, 'has a "margin", which only a pair has; remove it'),
-        ({"tags": "x"}, '"tags" is a str, not an object'),
+        ({"tags": "x"}, '"tags" is a string, not an object'),
         ({"id": "x"}, '"id" is x, but the content has '),
     ],
 )
