@@ -69,7 +69,9 @@ def test_every_wording_names_the_identity_and_no_other(use: str) -> None:
 
 def test_english_leaks_are_answers_with_the_identity_or_the_identity_alone() -> None:
     """In Chinese never alone, which made the right answers unlikely too."""
-    english, chinese = (["{answer}" in template for template in wordings("leak")[language]] for language in ("en", "zh"))
+    english, chinese = (
+        ["{answer}" in template for template in wordings("leak")[language]] for language in ("en", "zh")
+    )
     assert len(english) / 3 <= sum(english) <= len(english) * 2 / 3
     assert all(chinese)
 
