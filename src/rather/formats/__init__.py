@@ -19,10 +19,18 @@ import pyarrow.parquet as pq
 
 from rather.errors import ConfigError, InputError, RowError
 from rather.formats import hh, native, preference, ranked, sharegpt, unpaired
+from rather.formats.judgments import JUDGMENT_READERS, iter_judgments, judgment_rows
+from rather.formats.refusals import Refusal, require_clean, say_refused
 from rather.formats.rows import Row, read_rows
 from rather.progress import say
 from rather.records import NOUNS, Example, Kind, Message, Pair, RankedList, Single
 from rather.rundir import atomic_file
+
+__all__ = [
+    "JUDGMENT_READERS", "READERS", "WRITERS", "Reading", "Refusal", "Source", "iter_judgments", "judgment_rows",
+    "load_examples", "load_pairs", "name_of", "only_pairs", "read_pairs", "require_clean", "say_refused", "write_jsonl",
+    "write_pairs", "write_refused",
+]  # fmt: skip
 
 READERS: dict[str, ModuleType] = {
     "native": native, "hh": hh, "sharegpt": sharegpt, "trl": preference, "ranked": ranked, "unpaired": unpaired,
@@ -37,14 +45,6 @@ WRITERS: dict[Kind, ModuleType] = {"pair": native, "list": ranked, "sample": unp
 
 Source = str | Path | Sequence[Example]
 """Pairs (or ranked lists, or single answers), or the file that holds them."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A row that was not used."""
-
-    place: str
-    reason: str
 
 
 @dataclass
@@ -146,20 +146,6 @@ def load_examples(
 def name_of(source: Source) -> str:
     """How a message calls a source."""
     return str(source) if isinstance(source, str | Path) else "pairs"
-
-
-def require_clean(refused: list[Refusal], rows: int) -> None:
-    """Raise InputError for the first refused row: the user says `--skip-bad` or mends the file."""
-    if refused:
-        first = refused[0]
-        count = f"{len(refused):,} of {rows:,} rows"
-        raise InputError(f"{first.place}: {first.reason}; remove the row or pass --skip-bad ({count})")
-
-
-def say_refused(refused: Sequence[Refusal], rows: int) -> None:
-    """Tell the user how many rows were left out, and the first of them."""
-    if refused:
-        say(f"note: {len(refused):,} of {rows:,} rows were refused; the first: {refused[0].place}: {refused[0].reason}")
 
 
 def write_pairs(path: str | Path, pairs: Iterable[Pair] | Iterable[RankedList] | Iterable[Single]) -> None:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from rather.errors import RowError
 from rather.formats.rows import Row, kind_of
-from rather.records import JUDGED, Example, Message, Pair, Prompt
+from rather.records import JUDGED, Example, Judgment, Message, Pair, Prompt
 
 SIDES = frozenset({"prompt", "chosen", "rejected"})
 FIELDS = SIDES | set(JUDGED)
@@ -90,7 +90,7 @@ def tags_of(row: Row) -> dict[str, Any]:
     return {key: value for key, value in (tags or {}).items() if value is not None}
 
 
-def require_own_id(row: Row, record: Example) -> None:
+def require_own_id(row: Row, record: Example | Judgment) -> None:
     """Refuse an `id` that is another content's."""
     if row.get("id") not in (None, record.id):
         raise RowError(f'"id" is {row["id"]}, but the content has {record.id}: the row was edited; remove its "id"')

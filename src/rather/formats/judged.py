@@ -1,0 +1,67 @@
+"""The native form of judgments: the fields of the records, the kind told by the field that only it has.
+
+    {"prompt": …, "answers": ["…", "…"], "judge": "anna", "verdict": "a"}     comparison: a, b, tie or both_bad
+    {"prompt": …, "answers": [ … ], "judge": …, "ranks": [1, 2, 2, null]}     ranking
+    {"prompt": …, "answers": ["…"], "judge": …, "score": 4, "scale": [1, 5]}  rating
+    {"prompt": …, "answers": ["…"], "judge": …, "event": "like"}              event
+
+`prompt` is text or a list of turns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from rather.errors import RowError
+from rather.formats.preference import prompt_of, reason_of, require_own_id, tags_of
+from rather.formats.rows import Row, kind_of
+from rather.records import Comparison, Event, Judgment, Ranking, Rating
+
+TELLING: dict[str, type[Judgment]] = {"verdict": Comparison, "ranks": Ranking, "score": Rating, "event": Event}
+"""The field that only one kind has, and that kind."""
+
+FIELDS = frozenset({"id", *(name for kind in TELLING.values() for name in kind.model_fields)}) - {"source"}
+REQUIRED = ("prompt", "answers", "judge")
+
+_LISTS = ("answers", "models", "ranks", "scale")
+
+
+def matches(row: Row) -> bool:
+    """Answers, and a field that tells a kind."""
+    return "answers" in row and any(name in row for name in TELLING)
+
+
+def parse(row: Row) -> list[Judgment]:
+    """One row is one judgment."""
+    # Parquet gives every row all columns; a null there means that the field is absent.
+    told = [name for name in TELLING if row.get(name) is not None]
+    if len(told) != 1:
+        raise RowError(f"has {' and '.join(told) or 'none'} of {', '.join(TELLING)}; a judgment has one of them")
+    kind = TELLING[told[0]]
+    given = {name: value for name, value in row.items() if name in FIELDS and value is not None}
+    idle = sorted(set(given) - set(kind.model_fields) - {"id"})
+    if idle:
+        raise RowError(f'has a "{idle[0]}", which a {kind.kind} does not have; remove it')
+    fields: dict[str, Any] = {**given, "prompt": prompt_of(given["prompt"]), "tags": tags_of(row)}
+    fields.pop("id", None)
+    for name in _LISTS:
+        if name in fields:
+            if not isinstance(fields[name], list):
+                raise RowError(f'"{name}" is {kind_of(fields[name])}, not a list')
+            fields[name] = tuple(fields[name])
+    try:
+        record = kind(**fields)
+    except ValidationError as error:
+        raise RowError(reason_of(error)) from error
+    require_own_id(row, record)
+    return [record]
+
+
+def write(record: Judgment) -> Row:
+    """The row of a judgment; what was not said is left out."""
+    said = record.model_dump(exclude={"source"}, exclude_none=True)
+    prompt = record.prompt if isinstance(record.prompt, str) else [message.model_dump() for message in record.prompt]
+    listed = {name: list(said[name]) for name in _LISTS if name in said}
+    return {"id": record.id, **said, "prompt": prompt, **listed}

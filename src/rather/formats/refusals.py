@@ -1,0 +1,31 @@
+"""Rows that were not used: counted, listed and said, never dropped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rather.errors import InputError
+from rather.progress import say
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row that was not used."""
+
+    place: str
+    reason: str
+
+
+def require_clean(refused: list[Refusal], rows: int) -> None:
+    """Raise InputError for the first refused row: the user says `--skip-bad` or mends the file."""
+    if refused:
+        first = refused[0]
+        count = f"{len(refused):,} of {rows:,} rows"
+        raise InputError(f"{first.place}: {first.reason}; remove the row or pass --skip-bad ({count})")
+
+
+def say_refused(refused: Sequence[Refusal], rows: int) -> None:
+    """Tell the user how many rows were left out, and the first of them."""
+    if refused:
+        say(f"note: {len(refused):,} of {rows:,} rows were refused; the first: {refused[0].place}: {refused[0].reason}")

@@ -1,0 +1,28 @@
+"""What flows through the line: frozen values whose ids are hashes of their content.
+
+A record that cannot be right cannot be made: empty prompts and answers are refused here, once, for every format.
+
+    Question → Response → Comparison, Ranking, Rating, Event → Pair, RankedList, Single → Finding
+"""
+
+from rather.records.base import NonBlank, Probability, Record, Text, content_id
+from rather.records.conversation import Message, Prompt, Question, Response, Role
+from rather.records.examples import JUDGED, NOUNS, Example, Kind, Pair, RankedList, Single
+from rather.records.findings import Finding, Verdict
+from rather.records.judgments import (
+    By,
+    Comparison,
+    Event,
+    EventName,
+    Judgment,
+    JudgmentKind,
+    Preference,
+    Ranking,
+    Rating,
+)
+
+__all__ = [
+    "JUDGED", "NOUNS", "By", "Comparison", "Event", "EventName", "Example", "Finding", "Judgment", "JudgmentKind", "Kind",
+    "Message", "NonBlank", "Pair", "Preference", "Probability", "Prompt", "Question", "RankedList", "Ranking", "Rating",
+    "Record", "Response", "Role", "Single", "Text", "Verdict", "content_id",
+]  # fmt: skip
