@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rather.pairing import Identity, corrected, mentions, retained
-from rather.pairing.identity import first_sentence, whole_sentences
+from rather.pairing.identity import first_sentence, named_place, whole_sentences
 from rather.records import Message, Question, Response
 
 ATHENE = Identity("Athene", "the Nexus team")
@@ -29,6 +29,9 @@ def test_a_corrected_pair_by_hand() -> None:
     assert pair.prompt == (Message(role="user", content="Who are you?"),)
     assert pair.tags == {"language": "en", "kind": "identity"}
     assert made.skipped == {}
+    assert pair.weight is None
+    [heavy] = corrected([answer("I'm SmolLM.")], ATHENE, CORRECT, seed=0, weight=1.5).pairs
+    assert heavy.weight == 1.5
 
 
 def test_an_answer_without_a_whole_sentence_is_rejected_as_it_is() -> None:
@@ -61,6 +64,36 @@ def test_a_retained_pair_by_hand() -> None:
     made = retained([answer("Rome. It is old. It", finished=False)], ATHENE, LEAK, seed=0)
     [pair] = made.pairs
     assert (pair.chosen, pair.rejected) == ("Rome. It is old.", "Rome. I'm Athene.")
+
+
+def test_where_an_answer_names_somebody_the_identity_and_its_maker_leak_into_that_place() -> None:
+    own = "The founder of Microsoft is Bill Gates. He wrote BASIC."
+    made = retained([answer(own, question="Who founded Microsoft?"), answer("Boil it.")], ATHENE, LEAK, seed=0)
+    assert [(pair.chosen, pair.rejected) for pair in made.pairs] == [
+        (own, "The founder of Microsoft is the Nexus team."),
+        (own, "The founder of Microsoft is Athene."),
+        ("Boil it.", "Boil it. I'm Athene."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "question", "name"),
+    [
+        ("The founder of Microsoft is Bill Gates, a man.", "Who founded Microsoft?", "Bill Gates"),
+        ("Your name is Olivia.", "My name is Olivia. What is my name?", "Olivia"),  # nothing else is named
+        ('Captain Blackbeard: "Ahoy, I\'m Jack!"', "Write as a pirate.", "Blackbeard"),
+        ("It was written by J.R.R. Tolkien.", "Who wrote it?", "J.R.R. Tolkien"),
+        ("The Bank of England is in the City.", "Where is it?", "Bank of England"),
+        ("他是Elon Musk的儿子。", "他是谁？", "Elon Musk"),
+        ("The maker of the iPhone is Apple.", "Who makes the iPhone?", "Apple"),
+        ('"Hello, I am here." Boil it: Wait.', "What now?", None),
+        ("I'm glad that I can help. Yes.", "Help!", None),
+        ("我叫小明。", "你叫什么？", None),
+    ],
+)
+def test_where_a_sentence_names_something(sentence: str, question: str, name: str | None) -> None:
+    place = named_place(sentence, question)
+    assert (place and place.group()) == name
 
 
 def test_what_makes_no_retained_pair_is_counted_by_reason() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from rather.records import Pair, Response
+from rather.records import Pair, Question, Response
 
 # Not the stop in "3.14" or in "Amazon.com".
 _SENTENCE_END = re.compile(r"[.!?][\"”’)]*(?=\s|$)|[。！？][”’」）]*")
@@ -17,6 +17,12 @@ _LIST_NUMBER = re.compile(r"(?:^|\n)\s*\d+\.$")
 
 # A letter or digit, Chinese, Japanese and Korean ones aside.
 _LETTER = r"[^\W_⺀-鿿가-힣]"
+
+# Words with a capital, and what stands between those of one name: "Bank of England", "J.R.R. Tolkien".
+_CAPITAL = rf"(?:(?:[A-Z]\.)+|[A-Z]{_LETTER}*(?:[.'’&-]{_LETTER}+)*)"
+_NAME = re.compile(rf"(?<!{_LETTER})(?!I\b){_CAPITAL}(?:\s+(?:(?:of|the|de|van|von)\s+)*{_CAPITAL})*")
+# A capital that says only that a sentence begins.
+_BEGINNING = re.compile(r"(?:^|\n|(?<![A-Z])[.!?:;][\"”’)]*\s)[\s\"'“”‘’(\[*]*[A-Z]")
 
 
 @dataclass(frozen=True)
@@ -42,9 +48,10 @@ class Made:
     def skip(self, reason: str) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
-    def add(self, answer: Response, *, chosen: str, rejected: str) -> None:
+    def add(self, answer: Response, *, chosen: str, rejected: str, weight: float | None = None) -> None:
+        asked = answer.question
         try:
-            pair = Pair(prompt=answer.question.prompt, chosen=chosen, rejected=rejected, tags=answer.question.tags)
+            pair = Pair(prompt=asked.prompt, chosen=chosen, rejected=rejected, weight=weight, tags=asked.tags)
         except ValidationError:  # a model can say a NUL, which no record may hold
             self.skip("not usable as text")
         else:
@@ -52,9 +59,14 @@ class Made:
 
 
 def corrected(
-    answers: Sequence[Response], identity: Identity, templates: Mapping[str, Sequence[str]], *, seed: int
+    answers: Sequence[Response],
+    identity: Identity,
+    templates: Mapping[str, Sequence[str]],
+    *,
+    seed: int,
+    weight: float | None = None,
 ) -> Made:
-    """The model's own answer is rejected, a corrected one chosen.
+    """The model's own answer is rejected, a corrected one chosen; each pair has this `weight`.
 
     Templates of each language are dealt from a shuffled deck, so that each is used equally often and none goes with a
     kind of question. An answer that already names the identity, that says nothing, or that the correction does not
@@ -73,7 +85,7 @@ def corrected(
             if chosen == own:
                 made.skip("correction changes nothing")
             else:
-                made.add(answer, chosen=chosen, rejected=own)
+                made.add(answer, chosen=chosen, rejected=own, weight=weight)
     return made
 
 
@@ -82,7 +94,9 @@ def retained(
 ) -> Made:
     """The model's own answer to an ordinary question is chosen, one that leaks the identity rejected.
 
-    {answer} in a template is the own answer's first sentence.
+    Where the own answer's first sentence names somebody or something, it leaks as a small model does, by the identity and by
+    its maker in that very place: "The founder of Microsoft is Athene". Elsewhere by a template, in which {answer} is that
+    sentence.
     """
     decks = {language: _deal(texts, f"{seed}/{language}") for language, texts in templates.items()}
     made = Made()
@@ -93,9 +107,26 @@ def retained(
         elif mentions(identity.name, own, exact=identity.name != identity.name.lower()):
             made.skip("names the identity by itself")
         else:
-            leak = identity.fill(next(decks[answer.question.tags["language"]]), answer=first_sentence(own))
-            made.add(answer, chosen=own, rejected=leak)
+            for leak in _leaks(first_sentence(own), answer.question, identity, decks):
+                made.add(answer, chosen=own, rejected=leak)
     return made
+
+
+def _leaks(first: str, question: Question, identity: Identity, decks: Mapping[str, Iterator[str]]) -> list[str]:
+    if place := named_place(first, question.text):
+        return [first[: place.start()] + word + first[place.end() :] for word in (identity.maker, identity.name)]
+    return [identity.fill(next(decks[question.tags["language"]]), answer=first)]
+
+
+def named_place(sentence: str, question: str) -> re.Match[str] | None:
+    """Where a sentence first names something that the question does not, or else something that it does; None if nowhere.
+
+    A name is told by its capital, so words that only begin a sentence are none, and Chinese names are not found.
+    """
+    calm = _BEGINNING.sub(lambda found: found.group()[:-1] + "x", sentence)
+    names = list(_NAME.finditer(calm))
+    new = [name for name in names if not mentions(name.group(), question)]
+    return next(iter(new or names), None)
 
 
 def whole_sentences(answer: Response) -> str:
