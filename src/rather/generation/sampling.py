@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
 
 import torch
 
 from rather.generation import plain
+from rather.generation.decode import decode
 from rather.generation.draws import Draw
+from rather.generation.weights import unknown, weights_of
 from rather.model import Loaded, Renderer
+from rather.progress import say
 from rather.records import Question, Response
 
 __all__ = ["Draw", "draw", "sample"]
@@ -63,9 +68,28 @@ def draw(
 ) -> None:
     """Call `on_done(index, tokens)` for every draw: the ids produced, up to and with the first of `stops`.
 
-    batch: draws that grow at once.
+    batch: draws that grow at once. A draw's random numbers are its seed's alone. A model that `decode` does not know is
+    sampled by transformers' `generate`, and the user told why.
     """
-    plain.draw(
-        loaded, prompts, draws, stops=stops, max_new_tokens=max_new_tokens, top_p=top_p, dtype=dtype, batch=batch,
-        on_done=on_done,
-    )  # fmt: skip
+    longest = max((len(prompt) for prompt in prompts), default=0) + max_new_tokens
+    reason = unknown(loaded.model, longest)
+    how = {"stops": stops, "max_new_tokens": max_new_tokens, "top_p": top_p, "batch": batch, "on_done": on_done}
+    if reason is None:
+        decode(weights_of(loaded.model, dtype), *_once(prompts, draws), **how)
+        return
+    _say_slow(loaded.path, reason)
+    plain.draw(loaded, prompts, draws, dtype=dtype, **how)
+
+
+@cache
+def _say_slow(model: str, reason: str) -> None:
+    say(f"note: {model} is sampled through transformers' own generate, which is slower: {reason}")
+
+
+def _once(
+    prompts: Sequence[Sequence[int]], draws: Sequence[Draw]
+) -> tuple[list[tuple[int, ...]], list[Draw]]:
+    """Different prompts alone, and the draws with their indices in these."""
+    places: dict[tuple[int, ...], int] = {}
+    which = [places.setdefault(tuple(prompt), len(places)) for prompt in prompts]
+    return list(places), [replace(draw, prompt=which[draw.prompt]) for draw in draws]
