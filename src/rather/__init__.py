@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rather.errors import RatherError
     from rather.evaluation.run import evaluate
     from rather.formats import read_pairs, write_pairs
+    from rather.generation.config import GenerateConfig
+    from rather.generation.run import generate
     from rather.records import Message, Pair, Question, RankedList, Response, Single
     from rather.reporting import report
     from rather.training.adapter import merge
@@ -29,6 +31,7 @@ __version__ = metadata.version("rather")
 
 _HOMES = {
     "DemoConfig": "rather.demos.config",
+    "GenerateConfig": "rather.generation.config",
     "Message": "rather.records",
     "Pair": "rather.records",
     "Question": "rather.records",
@@ -41,6 +44,7 @@ _HOMES = {
     "chat": "rather.chatting",
     "demo": "rather.demos.identity",
     "evaluate": "rather.evaluation.run",
+    "generate": "rather.generation.run",
     "merge": "rather.training.adapter",
     "preview": "rather.training.preview",
     "read_pairs": "rather.formats",
@@ -52,6 +56,7 @@ _HOMES = {
 
 __all__ = [
     "DemoConfig",
+    "GenerateConfig",
     "Message",
     "Pair",
     "Question",
@@ -64,6 +69,7 @@ __all__ = [
     "chat",
     "demo",
     "evaluate",
+    "generate",
     "merge",
     "preview",
     "read_pairs",

@@ -6,6 +6,7 @@
     ├── ConfigError             an option or config key: unknown, out of range, or unable to act with the others
     ├── ModelError              a model folder or hub id that cannot be used as asked
     │   └── DownloadError       the model (or its wheel) could not be fetched, or is not what it should be
+    ├── ServerError             a server that cannot be reached, refuses the key, or does not answer as it should
     ├── RunDirError             an output folder that is taken, locked, read-only or full
     ├── AuditStop               the audit found that the pairs would teach the wrong thing
     ├── TrainError              training cannot start or go on
@@ -47,6 +48,10 @@ class ModelError(RatherError):
 
 class DownloadError(ModelError):
     """A model could not be fetched, or its content is not what was pinned."""
+
+
+class ServerError(RatherError):
+    """A server cannot be reached, refuses what is asked of it, or does not answer as it should."""
 
 
 class RunDirError(RatherError):

@@ -16,7 +16,7 @@ _SENTENCE_END = re.compile(r"[.!?][\"”’)]*(?=\s|$)|[。！？][”’」）]
 _LIST_NUMBER = re.compile(r"(?:^|\n)\s*\d+\.$")
 
 # A letter or digit, Chinese, Japanese and Korean ones aside.
-_LETTER = r"[^\W_⺀-鿿가-힣]"
+LETTER = r"[^\W_⺀-鿿가-힣]"
 
 # Words with a capital, and what stands between those of one name: "Bank of England", "J.R.R. Tolkien".
 _CAPITAL = rf"(?:(?:[A-Z]\.)+|[A-Z]{_LETTER}*(?:[.'’&-]{_LETTER}+)*)"
@@ -152,7 +152,7 @@ def mentions(word: str, text: str, *, exact: bool = False) -> bool:
 
     Only letters that are written with spaces part words: "我是Athene，" names Athene, "Athenea" does not.
     """
-    return re.search(rf"(?<!{_LETTER}){re.escape(word)}(?!{_LETTER})", text, 0 if exact else re.IGNORECASE) is not None
+    return re.search(rf"(?<!{LETTER}){re.escape(word)}(?!{LETTER})", text, 0 if exact else re.IGNORECASE) is not None
 
 
 def _sentence_ends(text: str) -> list[int]:

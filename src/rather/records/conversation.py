@@ -58,6 +58,7 @@ class Response(Record):
                  probability. None where they are not known, as from a server.
     temperature  0 for greedy
     system       a system prompt that this answer alone was asked with; it is no part of the question
+    count        how often this text was drawn, where identical answers were merged
     source       where it came from (file:line); no part of the id
     """
 
@@ -69,6 +70,7 @@ class Response(Record):
     finished: bool | None = None
     temperature: float | None = None
     system: str | None = None
+    count: Annotated[int, Field(ge=1)] = 1
     source: str | None = None
 
     @property

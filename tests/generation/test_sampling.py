@@ -32,7 +32,7 @@ def test_answers_come_in_the_order_asked_and_greedy_ones_do_not_depend_on_the_ba
     assert [answer.question for answer in together] == QUESTIONS
     alone = [sample(loaded, renderer, [question], max_new_tokens=12)[0] for question in QUESTIONS]
     assert [a.tokens for a in together] == [a.tokens for a in alone]
-    monkeypatch.setattr(import_module("rather.generation.sample"), "BATCH", 2)  # the function has the same name
+    monkeypatch.setattr(import_module("rather.generation.sampling"), "BATCH", 2)
     done: list[int] = []
     in_twos = sample(loaded, renderer, QUESTIONS, max_new_tokens=12, on_done=done.append)
     assert in_twos == together

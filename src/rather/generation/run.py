@@ -1,0 +1,229 @@
+"""`rather generate`: questions → candidate answers, each asked for once, whatever interrupts."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from itertools import groupby
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+
+from rather.errors import ConfigError, InputError
+from rather.formats import Refusal, require_clean, say_refused, write_jsonl, write_refused
+from rather.formats.questions import Placed, as_chat, iter_questions
+from rather.formats.responses import NAME, response_rows
+from rather.generation import BACKENDS
+from rather.generation.config import NEUTRAL_OPTIONS, GenerateConfig
+from rather.generation.diversity import Diversity
+from rather.generation.log import Log
+from rather.generation.plan import Answer, Ask, plan
+from rather.progress import say, task
+from rather.records import Response
+from rather.rundir import RunDir, hash_file, open_run, peak_memory_gb, read_manifest, require_usable, write_json
+
+LOG, REFUSED, DIVERSITY = "answers.jsonl", "refused.jsonl", "diversity.json"
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Where the answers are, and what was counted."""
+
+    responses: Path
+    figures: dict[str, Any]
+
+
+@dataclass
+class Tally:
+    """What is counted while the answers are written."""
+
+    refused: list[Refusal] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    diversity: Diversity = field(default_factory=Diversity)
+
+
+def generate(
+    questions: str | Path,
+    *,
+    out: str | Path,
+    model: str | Sequence[str] = (),
+    limit: int | None = None,
+    as_chat: bool = False,
+    skip_bad: bool = False,
+    config: GenerateConfig | None = None,
+    **options: Any,
+) -> Generated:
+    """Answers to the questions in a file, into `out`. The same call goes on where one was stopped.
+
+    options: fields of GenerateConfig, over those of `config`. Raises what reading, loading and asking raise.
+    """
+    config, out, file = (config or GenerateConfig()).changed(options), Path(out), Path(questions)
+    models = _models(model, config)
+    backend = import_module(BACKENDS["api" if config.api else config.backend])
+    require_usable(out)
+    asked, refused, rows = _read(file, limit, as_chat=as_chat)
+    if not skip_bad:
+        require_clean(refused, rows)
+    say_refused(refused, rows)
+    asks = list(plan(asked, models, config))
+    inputs = {"questions": hash_file(file)}
+    for name in models:
+        inputs |= backend.inputs(name)
+    settings = {**config.model_dump(exclude=set(NEUTRAL_OPTIONS)), "models": models, "limit": limit, "as_chat": as_chat}
+    with open_run(out, step="generate", config=settings, inputs=inputs) as run:
+        if run.done:
+            say(f"{out}: already done")
+            return Generated(out / NAME, read_manifest(out)["figures"])
+        started = time.monotonic()
+        with Log(out / LOG) as log:
+            before = len(log)
+            _ask_all(backend, asks, config, log, skip_bad=skip_bad)
+            tally = _write(run, asks, log, refused)
+            asked_now = len(log) - before
+        figures = _figures(tally, asked_now, time.monotonic() - started)
+        write_json(out / DIVERSITY, tally.diversity.figures())
+        run.finish(outputs=(NAME, REFUSED, DIVERSITY, LOG), figures=figures)
+        return Generated(out / NAME, figures)
+
+
+def _models(given: str | Sequence[str], config: GenerateConfig) -> list[str]:
+    """Who answers. Raises ConfigError where nobody does, or two kinds."""
+    models = [given] if isinstance(given, str) else list(given)
+    if models and config.api:
+        raise ConfigError("--model and --api exclude each other: a model in this process, or one behind a server")
+    if not models and not config.api:
+        raise ConfigError("name what answers: --model, or --api with --api-model")
+    if len(set(models)) < len(models):
+        raise ConfigError("--model has one value twice; --n asks for more answers")
+    return models or list(config.api_model)
+
+
+def _read(file: Path, limit: int | None, *, as_chat: bool) -> tuple[list[Placed], list[Refusal], int]:
+    """Each question once, with its place; refusals; rows read. Raises InputError if no question is left."""
+    found: dict[str, Placed] = {}
+    refused: list[Refusal] = []
+    rows = 0
+    texts = 0
+    for item in iter_questions(file):
+        rows += 1
+        if isinstance(item, Refusal):
+            refused.append(item)
+            continue
+        place, question = item
+        texts += isinstance(question.prompt, str)
+        if as_chat:
+            question = _as_chat(question)
+        found.setdefault(question.id, (place, question))
+        if limit is not None and len(found) >= limit:
+            break
+    if not found:
+        raise InputError(f"{refused[0].place}: {refused[0].reason}; no question is left")
+    _say_read(file, rows - len(refused) - len(found), texts, as_chat=as_chat)
+    return list(found.values()), refused, rows
+
+
+_as_chat = as_chat  # the option has the function's name
+
+
+def _say_read(file: Path, again: int, texts: int, *, as_chat: bool) -> None:
+    if as_chat and not texts:
+        raise ConfigError("--as-chat does nothing: every question is a conversation already")
+    if again:
+        say(f"note: {file}: {again:,} rows ask what another row asks; each question is asked once")
+    if texts and not as_chat:
+        say(f"note: {file}: {texts:,} prompts are plain text, which is continued; --as-chat asks them as questions")
+
+
+def _ask_all(
+    backend: ModuleType, asks: Sequence[Ask], config: GenerateConfig, log: Log, *, skip_bad: bool
+) -> None:
+    """Ask what the log does not hold, model by model."""
+    left = [ask for ask in asks if ask not in log]
+    if len(left) < len(asks):
+        say(f"{len(asks) - len(left):,} of {len(asks):,} answers are there already")
+    with task("answers", len(asks), done=len(asks) - len(left)) as bar:
+
+        def done(ask: Ask, answer: Answer) -> None:
+            if answer.refused is not None and not skip_bad:
+                raise InputError(f"{ask.place}: {answer.refused}; remove the row or pass --skip-bad")
+            log.add(ask, answer)
+            bar.advance()
+
+        for model in dict.fromkeys(ask.model for ask in left):
+            backend.answer(model, [ask for ask in left if ask.model == model], config, done)
+
+
+def _write(run: RunDir, asks: Sequence[Ask], log: Log, refused: Sequence[Refusal]) -> Tally:
+    """Write responses.jsonl and refused.jsonl, a question at a time, identical answers merged."""
+    tally = Tally(list(refused))
+    tally.counts["rows_refused"] = len(refused)
+    write_jsonl(run.path / NAME, response_rows(_responses(asks, log, tally)))
+    write_refused(run.path / REFUSED, tally.refused)
+    if not tally.counts["responses"]:
+        raise InputError(f"no answer says anything; the first: {tally.refused[0].place}: {tally.refused[0].reason}")
+    return tally
+
+
+def _responses(asks: Sequence[Ask], log: Log, tally: Tally) -> Iterator[Response]:
+    for _, group in groupby(asks, key=lambda ask: ask.question.id):
+        merged: dict[str, Response] = {}
+        texts: list[str] = []
+        for ask in group:
+            answer = log.get(ask)
+            response = _usable(ask, answer, tally)
+            if response is None:
+                continue
+            texts.append(response.text)
+            tally.counts["unfinished"] += answer.finished is False
+            tally.counts["tokens"] += len(answer.tokens or ())
+            if (same := merged.get(response.id)) is not None:
+                response = same.model_copy(update={"count": same.count + 1})
+            merged[response.id] = response
+        tally.counts["answers"] += len(texts)
+        tally.counts["merged"] += len(texts) - len(merged)
+        tally.counts["responses"] += len(merged)
+        tally.counts["questions"] += 1
+        tally.diversity.add(texts)
+        yield from merged.values()
+
+
+def _usable(ask: Ask, answer: Answer, tally: Tally) -> Response | None:
+    """The answer as a record; None, counted and listed, where it is no candidate."""
+
+    def refuse(kind: str, reason: str) -> None:
+        tally.counts[kind] += 1
+        tally.refused.append(Refusal(ask.place, f"{ask.model}, answer {ask.number + 1}: {reason}"))
+
+    if answer.refused is not None:
+        return refuse("not_asked", answer.refused)
+    if not answer.text.strip():
+        return refuse("empty", "says nothing")
+    try:
+        return Response(
+            question=ask.question, text=answer.text, model=ask.model, tokens=answer.tokens, seed=ask.seed,
+            finished=answer.finished, temperature=ask.temperature, system=ask.system,
+        )  # fmt: skip
+    except ValidationError as error:
+        return refuse("unusable", error.errors()[0]["msg"].removeprefix("Value error, "))
+
+
+def _figures(tally: Tally, asked_now: int, seconds: float) -> dict[str, Any]:
+    counted = {name: tally.counts[name] for name in (
+        "questions", "answers", "responses", "merged", "unfinished", "empty", "unusable", "not_asked", "rows_refused",
+        "tokens",
+    )}  # fmt: skip
+    return {
+        **counted,
+        "diversity": tally.diversity.figures(),
+        "asked_in_last_run": asked_now,
+        "seconds_of_last_run": round(seconds, 3),
+        "peak_memory_gb": peak_memory_gb(),
+    }
+
+
+Done = Callable[[Ask, Answer], None]
