@@ -19,8 +19,8 @@ _LIST_NUMBER = re.compile(r"(?:^|\n)\s*\d+\.$")
 LETTER = r"[^\W_⺀-鿿가-힣]"
 
 # Words with a capital, and what stands between those of one name: "Bank of England", "J.R.R. Tolkien".
-_CAPITAL = rf"(?:(?:[A-Z]\.)+|[A-Z]{_LETTER}*(?:[.'’&-]{_LETTER}+)*)"
-_NAME = re.compile(rf"(?<!{_LETTER})(?!I\b){_CAPITAL}(?:\s+(?:(?:of|the|de|van|von)\s+)*{_CAPITAL})*")
+_CAPITAL = rf"(?:(?:[A-Z]\.)+|[A-Z]{LETTER}*(?:[.'’&-]{LETTER}+)*)"
+_NAME = re.compile(rf"(?<!{LETTER})(?!I\b){_CAPITAL}(?:\s+(?:(?:of|the|de|van|von)\s+)*{_CAPITAL})*")
 # A capital that says only that a sentence begins.
 _BEGINNING = re.compile(r"(?:^|\n|(?<![A-Z])[.!?:;][\"”’)]*\s)[\s\"'“”‘’(\[*]*[A-Z]")
 
