@@ -23,6 +23,7 @@ from rather.progress import say
 from rather.records import Pair, Response, content_id
 from rather.reporting import report
 from rather.rundir import MANIFEST, RunDir, hash_file, hash_files, open_run, peak_memory_gb, read_manifest, write_json
+from rather.training.allocator import give_back_memory
 from rather.training.config import TrainConfig
 from rather.training.prepare import tokenise
 from rather.training.run import train
@@ -187,6 +188,7 @@ def _evaluate_step(
         if step.done:
             return read_evaluation(path)
         started = time.monotonic()
+        give_back_memory()  # what training has freed
         held_out, _ = tokenise(_read_pairs(run.path / "pairs" / "heldout.jsonl"), renderer)
         figures, samples = measure(
             load(str(trained)),

@@ -139,9 +139,7 @@ def _say_read(file: Path, again: int, texts: int, *, as_chat: bool) -> None:
         say(f"note: {file}: {texts:,} prompts are plain text, which is continued; --as-chat asks them as questions")
 
 
-def _ask_all(
-    backend: ModuleType, asks: Sequence[Ask], config: GenerateConfig, log: Log, *, skip_bad: bool
-) -> None:
+def _ask_all(backend: ModuleType, asks: Sequence[Ask], config: GenerateConfig, log: Log, *, skip_bad: bool) -> None:
     """Ask what the log does not hold, model by model."""
     left = [ask for ask in asks if ask not in log]
     if len(left) < len(asks):

@@ -86,9 +86,7 @@ def _say_slow(model: str, reason: str) -> None:
     say(f"note: {model} is sampled through transformers' own generate, which is slower: {reason}")
 
 
-def _once(
-    prompts: Sequence[Sequence[int]], draws: Sequence[Draw]
-) -> tuple[list[tuple[int, ...]], list[Draw]]:
+def _once(prompts: Sequence[Sequence[int]], draws: Sequence[Draw]) -> tuple[list[tuple[int, ...]], list[Draw]]:
     """Different prompts alone, and the draws with their indices in these."""
     places: dict[tuple[int, ...], int] = {}
     which = [places.setdefault(tuple(prompt), len(places)) for prompt in prompts]
