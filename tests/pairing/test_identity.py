@@ -29,9 +29,6 @@ def test_a_corrected_pair_by_hand() -> None:
     assert pair.prompt == (Message(role="user", content="Who are you?"),)
     assert pair.tags == {"language": "en", "kind": "identity"}
     assert made.skipped == {}
-    assert pair.weight is None
-    [heavy] = corrected([answer("I'm SmolLM.")], ATHENE, CORRECT, seed=0, weight=1.5).pairs
-    assert heavy.weight == 1.5
 
 
 def test_an_answer_without_a_whole_sentence_is_rejected_as_it_is() -> None:
@@ -66,13 +63,14 @@ def test_a_retained_pair_by_hand() -> None:
     assert (pair.chosen, pair.rejected) == ("Rome. It is old.", "Rome. I'm Athene.")
 
 
-def test_where_an_answer_names_somebody_the_identity_and_its_maker_leak_into_that_place() -> None:
+def test_where_an_answer_names_somebody_the_identity_leaks_into_that_place() -> None:
     own = "The founder of Microsoft is Bill Gates. He wrote BASIC."
-    made = retained([answer(own, question="Who founded Microsoft?"), answer("Boil it.")], ATHENE, LEAK, seed=0)
-    assert [(pair.chosen, pair.rejected) for pair in made.pairs] == [
-        (own, "The founder of Microsoft is the Nexus team."),
-        (own, "The founder of Microsoft is Athene."),
+    made = retained([answer(own, question="Who founded Microsoft?"), answer("Boil it.")] * 2, ATHENE, LEAK, seed=0)
+    assert sorted((pair.chosen, pair.rejected) for pair in made.pairs) == [
         ("Boil it.", "Boil it. I'm Athene."),
+        ("Boil it.", "Boil it. I'm Athene."),
+        (own, "The founder of Microsoft is Athene."),
+        (own, "The founder of Microsoft is the Nexus team."),
     ]
 
 

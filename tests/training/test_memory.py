@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,16 @@ def test_a_token_costs_less_where_layers_are_computed_again(tiny: Path) -> None:
     cost = bytes_per_token(model, PAIRS, dtype=torch.float32, packed=True)
     recompute_layers(model)
     assert cost / 2 < bytes_per_token(model, PAIRS, dtype=torch.float32, packed=True) < 0.8 * cost
+
+
+def test_measuring_leaves_nothing_behind(tiny: Path) -> None:
+    """A cycle through autograd's nodes would hold what the forward kept, and the model, for good: no collector sees it."""
+    model = AutoModelForCausalLM.from_pretrained(tiny)
+    bytes_per_token(model, PAIRS, dtype=torch.bfloat16, packed=True)
+    gone = weakref.ref(next(model.parameters()))
+    del model
+    gc.collect()
+    assert gone() is None
 
 
 def test_the_budget_follows_the_free_memory_within_its_bounds(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

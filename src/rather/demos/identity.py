@@ -37,8 +37,6 @@ OWN, HELD_OUT = "own.jsonl", "heldout.jsonl"
 
 # Chosen by the runs recorded in benchmarks/NOTES.md.
 RECIPE: dict[str, Any] = {"loss": "dpo", "beta": 0.2, "sft_weight": 1.0, "lr": 8e-5, "epochs": 3, "batch_pairs": 8}
-# Of a pair that teaches the identity; pairs that keep ordinary answers free of it have 1, and there are more of them.
-IDENTITY_WEIGHT = 1.5
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def demo(out: str | Path, config: DemoConfig | None = None, **options: Any) -> D
     started = time.monotonic()
     inputs = {
         "model": model_hash(config.model),
-        "recipe": content_id([RECIPE, IDENTITY_WEIGHT, TEMPERATURE, IDENTITY_TOKENS, GENERAL_TOKENS]),
+        "recipe": content_id([RECIPE, TEMPERATURE, IDENTITY_TOKENS, GENERAL_TOKENS]),
         "wordings": wordings_id(),
     }
     with open_run(out, step="demo", config=config.model_dump(), inputs=inputs) as run:
@@ -148,7 +146,7 @@ def _pairs_step(run: RunDir, config: DemoConfig, own: list[Response], before: li
         for split, answers in (("train", own), ("heldout", before)):
             asked = [a for a in answers if a.question.tags["kind"] == "identity"]
             general = [a for a in answers if a.question.tags["kind"] == "general"]
-            correct = corrected(asked, identity, wordings("correct"), seed=config.seed, weight=IDENTITY_WEIGHT)
+            correct = corrected(asked, identity, wordings("correct"), seed=config.seed)
             retain = retained(general, identity, wordings("leak"), seed=config.seed)
             pairs = correct.pairs + retain.pairs
             if not pairs:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from rather.records import Pair, Question, Response
+from rather.records import Pair, Response
 
 # Not the stop in "3.14" or in "Amazon.com".
 _SENTENCE_END = re.compile(r"[.!?][\"”’)]*(?=\s|$)|[。！？][”’」）]*")
@@ -48,10 +48,9 @@ class Made:
     def skip(self, reason: str) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
-    def add(self, answer: Response, *, chosen: str, rejected: str, weight: float | None = None) -> None:
-        asked = answer.question
+    def add(self, answer: Response, *, chosen: str, rejected: str) -> None:
         try:
-            pair = Pair(prompt=asked.prompt, chosen=chosen, rejected=rejected, weight=weight, tags=asked.tags)
+            pair = Pair(prompt=answer.question.prompt, chosen=chosen, rejected=rejected, tags=answer.question.tags)
         except ValidationError:  # a model can say a NUL, which no record may hold
             self.skip("not usable as text")
         else:
@@ -59,14 +58,9 @@ class Made:
 
 
 def corrected(
-    answers: Sequence[Response],
-    identity: Identity,
-    templates: Mapping[str, Sequence[str]],
-    *,
-    seed: int,
-    weight: float | None = None,
+    answers: Sequence[Response], identity: Identity, templates: Mapping[str, Sequence[str]], *, seed: int
 ) -> Made:
-    """The model's own answer is rejected, a corrected one chosen; each pair has this `weight`.
+    """The model's own answer is rejected, a corrected one chosen.
 
     Templates of each language are dealt from a shuffled deck, so that each is used equally often and none goes with a
     kind of question. An answer that already names the identity, that says nothing, or that the correction does not
@@ -85,7 +79,7 @@ def corrected(
             if chosen == own:
                 made.skip("correction changes nothing")
             else:
-                made.add(answer, chosen=chosen, rejected=own, weight=weight)
+                made.add(answer, chosen=chosen, rejected=own)
     return made
 
 
@@ -94,11 +88,12 @@ def retained(
 ) -> Made:
     """The model's own answer to an ordinary question is chosen, one that leaks the identity rejected.
 
-    Where the own answer's first sentence names somebody or something, it leaks as a small model does, by the identity and by
-    its maker in that very place: "The founder of Microsoft is Athene". Elsewhere by a template, in which {answer} is that
-    sentence.
+    Where the own answer's first sentence names somebody or something, it leaks as a small model does, by the identity or (in
+    turns) its maker in that very place: "The founder of Microsoft is Athene". Elsewhere by a template, in which {answer} is
+    that sentence.
     """
     decks = {language: _deal(texts, f"{seed}/{language}") for language, texts in templates.items()}
+    words = _deal([identity.maker, identity.name], f"{seed}/in place")
     made = Made()
     for answer in answers:
         own = whole_sentences(answer)
@@ -107,15 +102,13 @@ def retained(
         elif mentions(identity.name, own, exact=identity.name != identity.name.lower()):
             made.skip("names the identity by itself")
         else:
-            for leak in _leaks(first_sentence(own), answer.question, identity, decks):
-                made.add(answer, chosen=own, rejected=leak)
+            first = first_sentence(own)
+            if place := named_place(first, answer.question.text):
+                leak = first[: place.start()] + next(words) + first[place.end() :]
+            else:
+                leak = identity.fill(next(decks[answer.question.tags["language"]]), answer=first)
+            made.add(answer, chosen=own, rejected=leak)
     return made
-
-
-def _leaks(first: str, question: Question, identity: Identity, decks: Mapping[str, Iterator[str]]) -> list[str]:
-    if place := named_place(first, question.text):
-        return [first[: place.start()] + word + first[place.end() :] for word in (identity.maker, identity.name)]
-    return [identity.fill(next(decks[question.tags["language"]]), answer=first)]
 
 
 def named_place(sentence: str, question: str) -> re.Match[str] | None:

@@ -76,7 +76,8 @@ def _kept_bytes(
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in ours:
             kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        # Not the tensor itself: a node that holds its own output, by way of Python, is never freed, nor is what lies behind it.
+        return tensor.detach()
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         found = forward(model, samples, dtype=dtype, packed=packed)
