@@ -40,7 +40,7 @@ class Heap:
     Micro-batches differ in size, so freed blocks do not always fit what comes next, and what the process holds creeps up.
     """
 
-    SLACK = 384 << 20
+    SLACK = 768 << 20
 
     def __init__(self) -> None:
         self._usual: int | None = None
