@@ -210,7 +210,6 @@ MONOTONE = [
     "bco",
     "apo_zero",
     "aot",
-    "aot_unpaired",
     "beta_dpo",
     "simpo",
     "alphapo",
@@ -301,6 +300,35 @@ def test_unpaired_and_paired_apo_are_one(lp: PairLogps):
     torch.testing.assert_close(chosen + rejected, LOSSES["apo_zero"](lp))
     at_0 = dataclasses.replace(samples(lp), baseline=torch.tensor(0.0, dtype=torch.float64))
     torch.testing.assert_close(LOSSES["kto"](at_0), LOSSES["apo_zero_unpaired"](at_0))
+
+
+class TestAotUnpaired:
+    @given(lp=some_pairs())
+    def test_pulls_good_ones_up_and_bad_ones_down(self, lp: PairLogps):
+        both = samples(lp)
+        slope = backward(LOSSES["aot_unpaired"](both), both)["policy"]
+        assert (slope[both.desirable] <= 1e-12).all()
+        assert (slope[~both.desirable] >= -1e-12).all()
+
+    @given(lp=some_pairs(), good=st.integers(1, 6), times=st.integers(2, 3))
+    def test_an_answer_told_twice_is_two_answers(self, lp: PairLogps, good: int, times: int):
+        """The distributions stay as they are: so does the mean over the good, and over the bad ones, however many each are."""
+        both = samples(lp)
+        rows = torch.arange(len(both.policy))
+        rows = rows[(rows < good) | ~both.desirable]
+        few, many = take(both, rows), take(both, torch.cat([rows, rows[~both.desirable[rows]]]))
+        means = [LOSSES["aot_unpaired"](part)[part.desirable].mean() for part in (few, take(both, rows.repeat(times)))]
+        torch.testing.assert_close(*means, rtol=1e-9, atol=1e-9)
+        values = LOSSES["aot_unpaired"](many)
+        torch.testing.assert_close(values[many.desirable].mean(), values[~many.desirable].mean(), rtol=1e-9, atol=1e-9)
+
+    @pytest.mark.parametrize("desirable", [True, False])
+    def test_with_nothing_to_compare_it_teaches_nothing(self, desirable: bool):
+        both = samples(random_pairs(4))
+        alone = take(both, both.desirable == desirable)
+        values = LOSSES["aot_unpaired"](alone)
+        assert values.tolist() == [0.0] * 4
+        assert (backward(values, alone)["policy"] == 0).all()
 
 
 @given(lp=some_pairs(), beta=st.floats(0.01, 2.0))

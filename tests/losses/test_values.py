@@ -122,7 +122,6 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], float]] = [
     ("apo_down", {}, {}, sigma(0.1) + sigma(-0.15)),
     # alone a pair is the whole distribution, and this is DPO
     ("aot", {}, {}, nls(0.15)),
-    ("aot_unpaired", {}, {"label_smoothing": 0.1}, 0.9 * nls(0.15) + 0.1 * nls(-0.15)),
     # β' = 0.1 · (1 + 0.6 · (1.5 − 1)) = 0.13
     ("beta_dpo", {"baseline": 1.0}, {}, nls(0.195)),
     # 0.1 · (1 + 0.4 · 1.5) = 0.16
@@ -176,8 +175,6 @@ THREE = {
     [
         # sorted −2, 1, 4 against −1, 0, 3: differences −1, 1, 1, in the places of the second, first and third pair
         ("aot", {}, {"beta": 0.5}, [nls(0.5), nls(-0.5), nls(0.5)]),
-        # sorted −1, 2, 6 against 1, 1, 4: differences −2, 1, 2
-        ("aot_unpaired", {}, {"beta": 0.5}, [nls(-1), nls(0.5), nls(1)]),
         # h: −2, −2, 5; mean 1/3, β' = 0.3 · (1 + 0.5 · (1/3 + 1)) = 0.5
         ("beta_dpo", {"baseline": -1.0}, {"beta": 0.3, "alpha": 0.5}, [nls(-1), nls(-1), nls(2.5)]),
     ],
@@ -204,6 +201,44 @@ def test_samples(name: str, options: dict[str, Any], values: list[float]):
         baseline=column("baseline", 0.25),
     )
     assert LOSSES[name](lp, **options).tolist() == pytest.approx(values, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "desirable", "options", "values"),
+    [
+        # chosen −1, 2, 6 and rejected 1, 4, 1; sorted −1, 2, 6 against 1, 1, 4: differences −2, 1, 2
+        (
+            [-1.0, 2.0, 6.0, 1.0, 4.0, 1.0],
+            [True, True, True, False, False, False],
+            {"beta": 0.5},
+            [nls(-1), nls(0.5), nls(1), nls(-1), nls(1), nls(0.5)],
+        ),
+        ([1.0, -0.5], [True, False], {"label_smoothing": 0.1}, [0.9 * nls(0.15) + 0.1 * nls(-0.15)] * 2),
+        # good 3, 1 and bad 2, 0, −1: the lower good one meets −1 for 1/3 of the quantiles and 0 for 1/6, the upper one 0 for
+        # 1/6 and 2 for 1/3
+        (
+            [3.0, 2.0, 0.0, 1.0, -1.0],
+            [True, False, False, True, False],
+            {"beta": 1.0},
+            [
+                (nls(3) + 2 * nls(1)) / 3,
+                nls(1),
+                (nls(1) + nls(3)) / 2,
+                (2 * nls(2) + nls(1)) / 3,
+                nls(2),
+            ],
+        ),
+    ],
+)
+def test_aot_of_single_answers(
+    ratios: list[float], desirable: list[bool], options: dict[str, Any], values: list[float]
+):
+    lp = SampleLogps(
+        policy=column("policy", [ratio - 5 for ratio in ratios]),
+        ref=column("ref", [-5.0] * len(ratios)),
+        desirable=column("desirable", desirable),
+    )
+    assert LOSSES["aot_unpaired"](lp, **options).tolist() == pytest.approx(values, abs=1e-12)
 
 
 def test_lists():

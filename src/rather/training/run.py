@@ -66,7 +66,7 @@ from rather.training.objective import objective_of, try_out
 from rather.training.precision import optimizer_of, require_possible, weights_dtype
 from rather.training.prepare import Prepared, prepare
 from rather.training.reference import Reference, compute_reference
-from rather.training.said import Said, require_used
+from rather.training.said import Said, require_both_sides, require_used
 from rather.training.track import require_installed, tracked
 
 METRICS, REFUSED, AUDIT, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "checkpoints"
@@ -193,6 +193,7 @@ def _train(
             len(ready.token_pairs), config.batch_pairs, epochs=config.epochs, seed=config.seed, shuffle=config.shuffle
         )
     )
+    require_both_sides([item.record for item in ready.token_pairs], plan, config)
     checkpoint = latest_checkpoint(run.path / CHECKPOINTS)
     # A run that goes on cuts its updates as before, or its last digits would change with the memory of the day.
     budget = read_progress(checkpoint).token_budget if checkpoint else None
