@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from rather.reporting.words import Words
+
 Row = tuple[str, str, str, str]
 
 # What the comparison of runs shows of metrics.jsonl.
 SHOWN = ("loss", "accuracy", "chosen_logp_change_per_token", "rejected_logp_change_per_token")
 
 
-def headline(figures: Mapping[str, Any], audit: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One to three sentences that a reader needs first."""
+def headline(
+    figures: Mapping[str, Any], audit: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], words: Words
+) -> list[str]:
+    """What a reader needs first, in a few sentences."""
     said = []
     if "identity_rate_after" in figures:
         said.append(
@@ -30,14 +34,28 @@ def headline(figures: Mapping[str, Any], audit: Mapping[str, Any], metrics: Sequ
         )
     elif metrics:
         last = metrics[-1]
-        said.append(
-            f"After {last['step']} updates the loss is {last['loss']:.3f} and the margin {_signed(last.get('margin'))} nats."
-        )
-        said.append("What the model now says has not been measured yet: `rather evaluate`.")
+        margin = f" and the margin {_signed(last['margin'])}" if "margin" in last else ""
+        unit = " nats" if margin and words.reward != "score" else ""
+        said.append(f"After {last['step']} updates the loss is {last['loss']:.3f}{margin}{unit}.")
+        said += _held_out(metrics, words)
+        if words.reward != "score":
+            said.append("What the model now says has not been measured yet: `rather evaluate`.")
     if audit:
         doubts = sorted({finding["check"] for finding in audit["findings"] if finding["verdict"] != "pass"})
-        said.append(f"The audit of the pairs says {audit['verdict']}{': ' if doubts else ''}{', '.join(doubts)}.")
+        said.append(f"The audit of the {words.many} says {audit['verdict']}{': ' if doubts else ''}{', '.join(doubts)}.")
     return said
+
+
+def _held_out(metrics: Sequence[Mapping[str, Any]], words: Words) -> list[str]:
+    """Where the loss of the examples that were not trained on was lowest."""
+    measured = [row for row in metrics if "heldout_loss" in row]
+    if not measured:
+        return []
+    best = min(measured, key=lambda row: row["heldout_loss"])
+    return [
+        f"On {words.many} that it was not trained on the loss is lowest after update {best['step']}: "
+        f"{best['heldout_loss']:.3f}, with {best['heldout_accuracy']:.0%} right ({words.right})."
+    ]
 
 
 def eval_rows(figures: Mapping[str, Any]) -> list[Row]:
@@ -106,9 +124,14 @@ def eval_rows(figures: Mapping[str, Any]) -> list[Row]:
 def comparison_rows(
     runs: Mapping[str, Sequence[Mapping[str, Any]]], manifests: Mapping[str, Mapping[str, Any]]
 ) -> list[tuple[str, ...]]:
-    """(run, loss, accuracy, chosen's change, rejected's change, warnings) at the end of each run, over its last updates."""
+    """(run, loss, accuracy, held out, chosen's change, rejected's change, warnings) of each run, over its last updates.
+
+    Held out: the accuracy where the held-out loss was lowest.
+    """
     rows = []
     for name, metrics in runs.items():
+        measured = [row for row in metrics if "heldout_loss" in row]
+        best = min(measured, key=lambda row: row["heldout_loss"]) if measured else None
         tail = metrics[-max(1, len(metrics) // 10) :]
         mean = {key: fmean(row[key] for row in tail if key in row) for key in SHOWN if any(key in row for row in tail)}
         rows.append(
@@ -116,6 +139,7 @@ def comparison_rows(
                 name,
                 f"{mean['loss']:.4f}",
                 f"{mean['accuracy']:.0%}",
+                "–" if best is None else f"{best['heldout_accuracy']:.0%} after update {best['step']}",
                 _signed(mean.get("chosen_logp_change_per_token"), digits=3),
                 _signed(mean.get("rejected_logp_change_per_token"), digits=3),
                 ", ".join(manifests[name].get("warnings", {})) or "–",
