@@ -22,6 +22,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -58,8 +59,19 @@ class Loaded:
     @property
     def window(self) -> int | None:
         """The longest conversation that the model's positions allow, if its config says."""
-        length = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        return length if isinstance(length, int) else None
+        return _window(self.model.config)
+
+
+def window_of(name: str) -> int | None:
+    """The same of a folder, hub id or catalogued name, without its weights."""
+    folder = folder_of(name)
+    with blaming(name, folder, "config.json"):
+        return _window(AutoConfig.from_pretrained(folder, trust_remote_code=False))
+
+
+def _window(config: PreTrainedConfig) -> int | None:
+    length = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return length if isinstance(length, int) else None
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:

@@ -48,7 +48,9 @@ def curves_of(words: Words) -> tuple[Curve, ...]:
     """What is drawn of a run."""
     margin = "score margin" if words.reward == "score" else "implicit reward margin, nats"
     return (
-        Curve("Does the loss fall?", f"loss a{'n' * (words.one == 'answer')} {words.one}", (("loss", "trained on", BLUE),)),
+        Curve(
+            "Does the loss fall?", f"loss a{'n' * (words.one == 'answer')} {words.one}", (("loss", "trained on", BLUE),)
+        ),
         Curve(words.told_apart, margin, (("margin", "trained on", BLUE),)),
         Curve("How often is it right?", words.right, (("accuracy", "trained on", BLUE),)),
         Curve(
@@ -90,7 +92,9 @@ def _drawn(curve: Curve, metrics: Sequence[dict[str, Any]]) -> Figure:
         held_out = [(row["step"], row[other]) for row in metrics if (other := HELD_OUT.get(key, "")) in row]
         if held_out:
             labels += 1
-            axes.plot(*zip(*held_out, strict=True), color=ORANGE, label="held out", linewidth=1.2, marker="o", markersize=4)
+            axes.plot(
+                *zip(*held_out, strict=True), color=ORANGE, label="held out", linewidth=1.2, marker="o", markersize=4
+            )
     keys = {key for key, *_ in curve.lines}
     if "accuracy" in keys:
         axes.set_ylim(-0.03, 1.03)
