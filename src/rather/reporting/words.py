@@ -44,6 +44,11 @@ _WORDS = {
 }
 
 
+def words_of(kind: str) -> Words:
+    """The words for records of a kind."""
+    return _WORDS[kind]
+
+
 def words_for(audit: Mapping[str, Any], manifest: Mapping[str, Any]) -> Words:
     """The words for a run: its audit knows the kind of its records, its manifest whether it trained a reward model."""
     if manifest.get("config", {}).get("objective") == "reward":
