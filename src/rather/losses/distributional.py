@@ -58,7 +58,8 @@ def beta_dpo(lp: PairLogps, *, beta: float = 0.1, alpha: float = 0.6) -> Tensor:
     """−log σ(β'·h), β' = β·(1 + α·(mean(h) − M₀)) [P]: β-DPO, dynamic β of a batch. Wu et al. 2024 (arXiv 2407.08639).
 
     Pairs that the policy tells apart more easily than usual are held closer to the reference. β' has no gradient and is at
-    least 0.001, as in the authors' code, where margins are likewise in nats, before β. Their filtering of pairs is not here.
+    least 0.001, as in the authors' code, where margins are likewise in nats, before β; there M₀ begins at 0 and has taken the
+    batch itself in, here it is that of the updates before. Their filtering of pairs is not here.
 
     alpha: α, how fast β follows the margins; with 0 it is `dpo`.
     `lp.baseline` is M₀, the running mean of h in nats; None counts as 0, what is known before the first update.
