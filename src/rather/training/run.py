@@ -20,6 +20,7 @@ from rather.model import (
     TokenExample,
     bf16_is_fast,
     completions,
+    device_said,
     load,
     machine,
     pick_device,
@@ -61,7 +62,7 @@ from rather.training.memory import find_token_budget
 from rather.training.mismatch import Mismatch, mismatched
 from rather.training.moving import MovingReference
 from rather.training.objective import objective_of
-from rather.training.precision import optimizer_of, weights_dtype
+from rather.training.precision import optimizer_of, update_bytes, weights_dtype
 from rather.training.prepare import Prepared
 from rather.training.reference import Reference, compute_reference
 from rather.training.said import Said
@@ -158,6 +159,7 @@ def _train(run: RunDir, material: Material, config: TrainConfig) -> TrainResult:
         set_padding(loaded, [sample for answers in every for sample in answers])
     else:
         loaded = load(model, dtype=held_in, in_4bit=config.load_in_4bit)
+    say(device_said(loaded.model.device))
     dtype = torch.bfloat16 if config.dtype == "bf16" else torch.float32
     if dtype == torch.bfloat16 and not bf16_is_fast(loaded.model.device.type):
         say("note: this processor has no bf16 products; --dtype fp32 is faster here, and more exact")
@@ -177,7 +179,12 @@ def _train(run: RunDir, material: Material, config: TrainConfig) -> TrainResult:
     # A run that goes on cuts its updates as before, or its last digits would change with the memory of the day.
     budget = read_progress(checkpoint).token_budget if checkpoint else None
     budget = budget or find_token_budget(
-        policy, ready.token_pairs, dtype=dtype, packed=packed, forward=scores if reward else completions
+        policy,
+        ready.token_pairs,
+        dtype=dtype,
+        packed=packed,
+        forward=scores if reward else completions,
+        state_bytes=update_bytes(config, trainable),
     )
     first_epoch = plan[: len(plan) // config.epochs]
 
