@@ -41,6 +41,8 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("alphapo", {"alpha": 2.0}),
     ("alphapo", {"alpha": -2.0}),
     ("bradley_terry", {"center_rewards_coefficient": 0.1}),
+    ("aot_unpaired", {"label_smoothing": 0.3}),
+    ("kto", {"desirable_weight": 2.0}),
 ]
 
 LOGP = st.floats(-1e4, 0, allow_nan=False)
@@ -74,6 +76,21 @@ def test_extreme_margins_have_finite_value_and_gradient(name: str, options: dict
         assert slopes
         for slope in slopes.values():
             assert torch.isfinite(slope).all()
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+@pytest.mark.parametrize("tokens", [(0, 0), (0, 3), (1, 0)], ids=str)
+def test_an_answer_of_no_tokens_has_finite_value_and_gradient(
+    name: str, options: dict[str, Any], tokens: tuple[int, int]
+):
+    """Cut to nothing: its log-probability is 0 under policy and reference alike."""
+    sides = torch.tensor([[-3.0, -5.0], [-4.0, -2.0], [0.0, 0.0]])
+    sides = sides * torch.tensor([bool(count) for count in tokens])
+    chosen, rejected = sides.unbind(1)
+    lp = input_of(name, full(chosen, rejected, chosen.flip(0), rejected.flip(0), torch.tensor([tokens] * 3)))
+    values = LOSSES[name](lp, **options)
+    assert torch.isfinite(values).all()
+    assert all(torch.isfinite(slope).all() for slope in backward(values, lp).values())
 
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)

@@ -191,6 +191,11 @@ def test_pairs_of_one_update(name: str, fields: dict[str, Any], options: dict[st
         ("kto", {"desirable_weight": 1.5, "undesirable_weight": 0.5}, [1.5 * sigma(-0.075), 0.5 * sigma(-0.075)]),
         ("apo_zero_unpaired", {}, [sigma(-0.1), sigma(-0.05)]),
         ("apo_zero_unpaired", {"beta": 2.0, "undesirable_weight": 3.0}, [sigma(-2), 3 * sigma(-1)]),
+        # 0.1 · (1 − 0.25) and −0.1 · (−0.5 − 0.25)
+        ("bco_unpaired", {}, [nls(0.075), nls(0.075)]),
+        ("bco_unpaired", {"beta": 2.0, "desirable_weight": 3.0}, [3 * nls(1.5), nls(1.5)]),
+        # 1 against −0.5
+        ("aot_unpaired", {}, [nls(0.15), nls(0.15)]),
     ],
 )
 def test_samples(name: str, options: dict[str, Any], values: list[float]):
