@@ -60,7 +60,7 @@ def curves_of(words: Words) -> tuple[Curve, ...]:
         ),
         Curve(
             words.stays_likely,
-            "change since the start, nats a token",
+            "change, nats a token",
             (("chosen_logp_change_per_token", words.better, GREEN),),
         ),
     )
@@ -102,7 +102,7 @@ def _drawn(curve: Curve, metrics: Sequence[dict[str, Any]]) -> Figure:
     elif "loss" not in keys:
         axes.axhline(0, color="#888888", linewidth=0.8)
     if labels > 1:
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="lower right" if "accuracy" in keys else "best")
     _count_updates(axes)
     axes.set_ylabel(curve.unit)
     return figure
@@ -118,8 +118,8 @@ def comparison_curves(runs: Mapping[str, Sequence[dict[str, Any]]], words: Words
     for title, unit, key in (
         (words.told_apart, words.right, "accuracy"),
         (f"{words.told_apart[:-1]} that were held out?", words.right, "heldout_accuracy"),
-        (words.stays_likely, "change since the start, nats a token", "chosen_logp_change_per_token"),
-        (words.fall, "change since the start, nats a token", "rejected_logp_change_per_token"),
+        (words.stays_likely, "change, nats a token", "chosen_logp_change_per_token"),
+        (words.fall, "change, nats a token", "rejected_logp_change_per_token"),
     ):
         if not any(key in row for rows in runs.values() for row in rows):
             continue

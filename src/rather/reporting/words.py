@@ -39,7 +39,7 @@ class Words:
 _WORDS = {
     "pair": Words(NOUNS["pair"], "pair", "chosen", "rejected", "share of pairs won"),
     "list": Words(NOUNS["list"], "list", "best", "last", "share of a list's pairs in order"),
-    "sample": Words(NOUNS["sample"], "answer", "good", "bad", "share of answers whose reward has the right sign"),
+    "sample": Words(NOUNS["sample"], "answer", "good", "bad", "share with the right sign"),
     "score": Words(NOUNS["pair"], "pair", "chosen", "rejected", "share of pairs won", "score"),
 }
 

@@ -65,7 +65,7 @@ def nothing_left_to_learn(rows: Sequence[Row], epoch: int) -> str | None:
         seen = f"the margin is above {margin:.1f}"
     else:
         return None
-    return f"{seen} and every pair is won: these pairs teach nothing more; fewer --epochs, or a smaller --beta for a longer way"
+    return f"{seen} and every one is right: these examples teach nothing more; fewer --epochs, or a smaller --beta for a longer way"
 
 
 def right_from_the_start(rows: Sequence[Row], epoch: int) -> str | None:
@@ -74,7 +74,7 @@ def right_from_the_start(rows: Sequence[Row], epoch: int) -> str | None:
         return None
     if min(row["accuracy"] for row in rows[2:]) == 1.0:
         return (
-            "every pair is won within the first updates, before most were seen: a shortcut tells chosen from rejected; "
+            "every one is right within the first updates, before most were seen: a shortcut tells chosen from rejected; "
             "`rather audit` looks for it"
         )
     return None
