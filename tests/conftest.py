@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ settings.load_profile("house")
 
 # Two threads that wait for each other on a busy machine make a tiny model a hundred times slower. Children inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What is asserted to the last digit holds on a CPU; Apple's GPUs compute without fp64 and in an order of their own.
+if sys.platform == "darwin":
+    os.environ.setdefault("RATHER_DEVICE", "cpu")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -59,6 +59,54 @@ def test_kinds_of_values_are_said_in_a_users_words(said: Callable[..., str]) -> 
         assert said("train", "pairs.jsonl", "--model", "m", "--out", "o", *arguments) == complaint
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (
+            ("train", "p.jsonl", "--model", "m", "--out", "o", "--limit", "1.5"),
+            "--limit 1.5: input should be a whole number",
+        ),
+        (
+            ("train", "p.jsonl", "--model", "m", "--out", "o", "--epochs=0.5"),
+            "--epochs 0.5: input should be a whole number",
+        ),
+        (
+            ("preview", "p.jsonl", "--model", "m", "--max-length", "99.9"),
+            "--max-length 99.9: input should be a whole number",
+        ),
+        (("chat", "m", "--seed", "1e-1"), "--seed 1e-1: input should be a whole number"),
+        (("train", "", "--model", "m", "--out", "o"), 'PAIRS "": input should not be empty'),
+        (("train", "p.jsonl", "--model", "m", "--out", ""), '--out "": input should not be empty'),
+        (
+            ("train", "p.jsonl", "--model", "m", "--out", "o", "--heldout", " "),
+            '--heldout " ": input should not be empty',
+        ),
+        (("audit", ""), 'PAIRS "": input should not be empty'),
+        (("report", ""), 'FOLDER "": input should not be empty'),
+        (("demo", "--out="), '--out "": input should not be empty'),
+    ],
+)
+def test_no_value_is_taken_for_another(said: Callable[..., str], arguments: tuple[str, ...], complaint: str) -> None:
+    """1.5 is not rounded, and a path of no letters is not the folder at hand."""
+    assert said(*arguments) == complaint
+
+
+def test_nor_is_one_in_a_config_file(said: Callable[..., str], write_file: WriteFile) -> None:
+    for content, complaint in (
+        ("limit = 1.5", "--limit 1.5: input should be a whole number"),
+        ("epochs = 1.5", "--epochs 1.5: input should be a whole number"),
+        ('heldout = ""', '--heldout "": input should not be empty'),
+    ):
+        file = write_file(content, "a.toml")
+        line = said("train", "p.jsonl", "--model", "m", "--out", "o", "--config", str(file))
+        assert line == f"{file}: {complaint}"
+
+
+def test_a_whole_number_may_be_written_with_a_point(said: Callable[..., str], write_file: WriteFile) -> None:
+    absent = write_file("", "absent.jsonl").with_name("none.jsonl")
+    assert "no such file" in said("audit", str(absent), "--limit", "2.0")
+
+
 def test_a_config_file_is_named_and_only_real_keys_are_hinted_at(
     said: Callable[..., str], write_file: WriteFile
 ) -> None:

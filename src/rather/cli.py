@@ -14,7 +14,7 @@ import rather.cli_generate  # noqa: F401 (its commands)
 from rather.app import app
 from rather.demos.config import DemoConfig
 from rather.errors import ConfigError, Interrupted, RatherError
-from rather.options import complaint, in_config_file, without_config
+from rather.options import complaint, in_config_file, require_as_written, without_config
 from rather.training.config import TrainConfig
 
 # What the base install lacks.
@@ -241,7 +241,8 @@ def evaluate(
     out
         Folder for eval.json, samples.jsonl and report.html.
     pairs
-        Held-out pairs: accuracy and margin.
+        Held-out pairs: accuracy and margin. Or ranked lists: pairs in order and best answer first. Or single answers: how well
+        good and bad are told apart.
     prompts
         Text file with a question a line: answers side by side, KL, repetition, length.
     identity_prompts
@@ -251,7 +252,7 @@ def evaluate(
     maker
         Who made the model that is called --name.
     limit
-        Score the first so many pairs.
+        Score the first so many of --pairs.
     as_chat
         Make each plain-text prompt of --pairs a user turn.
     skip_bad
@@ -376,7 +377,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         arguments, file = without_config(arguments)
-        app.config = () if file is None else (in_config_file(file),)
+        app.config = (*(() if file is None else (in_config_file(file),)), require_as_written)
         status = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()  # here, where a closed pipe is expected, and not at exit
     except CycloptsError as error:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 from rather.auditing import CHECKS
 from rather.demos.config import DemoConfig
 from rather.formats import READERS
-from rather.losses import FACTS, LOSSES, loss_options
+from rather.losses import FACTS, LOSSES, Loss, loss_options
 from rather.training.config import TrainConfig
 from rather.training.guards import GUARDS
 from rather.training.metrics import METRICS
@@ -22,6 +23,7 @@ def pages() -> dict[str, str]:
 
 
 def _losses() -> str:
+    rows = [f"| [`{name}`](#{name}) | {' | '.join(_overview(name, loss))} |" for name, loss in LOSSES.items()]
     sections = []
     for name, loss in LOSSES.items():
         facts = FACTS[name]
@@ -32,8 +34,8 @@ def _losses() -> str:
             said.append("Needs no reference.")
         if facts.batch:
             said.append(
-                "Compares the pairs of an update with each other: the whole update counts, however it is cut, and no pair has "
-                "a weight."
+                "Compares what stands in one update: the whole update counts, however it is cut, and nothing in it has a "
+                "weight."
             )
         if facts.unbounded:
             said.append("Has no lower bound.")
@@ -53,11 +55,32 @@ says refuses the row. The sum is divided by the number of pairs, not by the sum 
 twice, whoever its neighbours are, so weights with a mean of 1 leave the learning rate's meaning as it is.
 
 Notation: r_c, r_r are log π(y) − log π_ref(y) of the chosen and the rejected answer, in nats; h = r_c − r_r; \\|y\\| is the number
-of tokens of an answer, its end-of-turn included.
+of tokens of an answer, its end-of-turn included; q is the probability that chosen is better, 1 unless something says less.
+
+| loss | what it is of each pair [P], single answer [R] or list [L] | takes | options | source |
+|---|---|---|---|---|
+{chr(10).join(rows)}
+
+The SFT term of `--sft-weight` is `sft`; TR-DPO's moving reference is `--ref-sync-steps` with any loss that has a reference
+but tdpo; f-divergences are `--f-divergence` with the losses that list it.
 
 {chr(10).join(sections)}"""
 
 
+def _overview(name: str, loss: Loss) -> tuple[str, str, str, str]:
+    """Formula, kinds of data, options and paper of a loss; formula and paper as its docstring begins."""
+    text = " ".join((inspect.getdoc(loss) or "").split()).replace("|", "\\|")
+    formula, kind, _ = re.split(r"( ?\[[PRL]\])", text, maxsplit=1)
+    papers = [f"[{number}](https://arxiv.org/abs/{number})" for number in re.findall(r"arXiv (\d+\.\d+)", text)]
+    return formula + kind, _KINDS[FACTS[name].input], _options(name), papers[0] if papers else "–"
+
+
+_KINDS = {
+    "pair": "pairs",
+    "sample": "single answers, pairs",
+    "list": "ranked lists",
+    "score": "pairs (`--objective reward`)",
+}
 _SAID = {"label": "probability", "margin": "margin"}
 _INPUTS = {
     "pair": "pairs",
@@ -82,7 +105,11 @@ Flags and TOML keys have the same names (`--batch-pairs 16`, or `batch_pairs = 1
 
 {_fields(TrainConfig)}
 
-Losses and the options that belong to them are in `docs/losses.md`.
+Losses and the options that belong to them are in `docs/losses.md`. With `--sweep` every combination is checked, against
+the pairs and the model too, before the first is trained.
+
+A run takes a CUDA GPU where torch finds one, else Apple's (mps, on the plain path: one answer at a time), else the CPU, and
+says which; the environment variable `RATHER_DEVICE` (cuda, mps, cpu) chooses another.
 
 ## What a run leaves
 
@@ -104,8 +131,9 @@ that are rounded once; so does `rather merge`. The rounding that the adapter was
 
 An adapter counts on its base: `adapter/` names it by folder or hub id, and is worth nothing without it.
 
-With `--heldout`, pairs whose loss depends on others of their update (aot, beta_dpo) are measured as one update. The reference
-of held-out pairs is the model before its first update, also where `--ref-sync-steps` moves that of the pairs trained on.
+With `--heldout`, what has a loss that depends on others of its update (aot, aot_unpaired, beta_dpo) is measured as one
+update. The reference of held-out pairs is the model before its first update, also where `--ref-sync-steps` moves that of the
+pairs trained on.
 Ranked lists, single answers and the pairs of a reward model are held out in the same way, with the losses that take them;
 their weights, margins and probabilities count as in training.
 

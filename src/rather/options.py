@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
-from cyclopts import CycloptsError, Token
+from cyclopts import App, ArgumentCollection, CycloptsError, Token
 from cyclopts.config import Dict
 from cyclopts.exceptions import CoercionError, MissingArgumentError, UnknownOptionError
 from pydantic import ValidationError
@@ -41,6 +42,38 @@ def in_config_file(file: Path) -> Dict:
         if other != key:
             raise ConfigError(f"{file}: {other} and {key} are one option; leave one of them out")
     return Dict(values, source=str(file), use_commands_as_keys=False)
+
+
+def require_as_written(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """A source of options, to stand behind all others, that gives none: it refuses values that would be taken for others.
+
+    cyclopts rounds 1.5 to a whole number, and a path of no letters is the folder in which the command runs.
+    Raises ConfigError.
+    """
+    for argument in arguments:
+        kinds = _kinds_in(argument.hint)
+        for token in argument.tokens:
+            text = token.value
+            if int in kinds and float not in kinds and _has_fraction(text):
+                raise ConfigError(
+                    f"{_place(token)}{argument.name} {_shown(text)}: {reason_of({'type': 'int_parsing'})}"
+                )
+            if Path in kinds and not text.strip():
+                raise ConfigError(
+                    f"{_place(token)}{argument.name} {_shown(text)}: {reason_of({'type': 'string_too_short'})}"
+                )
+
+
+def _kinds_in(hint: object) -> set[object]:
+    """A type and all that stand inside it: of `list[Path] | None` also Path."""
+    return {hint}.union(*(_kinds_in(inner) for inner in get_args(hint)))
+
+
+def _has_fraction(text: str) -> bool:
+    try:
+        return not float(text).is_integer()
+    except ValueError:  # what is no number has its own complaint
+        return False
 
 
 def complaint(error: CycloptsError) -> str:

@@ -12,6 +12,7 @@ from transformers import AutoTokenizer
 from rather.errors import ConfigError, InputError
 from rather.evaluation.run import evaluate
 from rather.records import Message, Question
+from rather.reporting import report
 from tests.conftest import WriteFile
 from tests.tiny import make_model
 
@@ -99,6 +100,31 @@ def test_bad_rows_are_refused_or_skipped(tiny: Path, tmp_path: Path, write_file:
     figures = evaluate(str(tiny), reference=str(tiny), out=tmp_path / "out", pairs=file, skip_bad=True)
     assert figures["heldout_pairs"] == 5
     assert figures["heldout_margin"] == 0.0
+
+
+LISTS = [{"prompt": f"Q{i}", "ranked": [" yes", " maybe", " no"][: 2 + i % 2]} for i in range(5)]
+SINGLES = [{"prompt": f"Q{i}", "completion": (" no", " yes")[i % 2], "label": i % 2 == 1} for i in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind", "own", "shown"),
+    [
+        (LISTS, "list", {"heldout_top_1": 0.0, "heldout_lists": 5}, "best answer first in 0.0% (0 of 5"),
+        (SINGLES, "sample", {"heldout_auc": 0.5, "heldout_good_answers": 2, "heldout_bad_answers": 3}, "AUC 0.50; 50%"),
+    ],
+)
+def test_lists_and_single_answers_are_scored(
+    tiny: Path, tmp_path: Path, write_file: WriteFile, rows: Any, kind: str, own: dict[str, Any], shown: str
+) -> None:
+    """A model beside itself gains nothing: everything is a tie."""
+    out = tmp_path / "out"
+    figures = evaluate(str(tiny), reference=str(tiny), out=out, pairs=write_file(rows))
+    assert figures["heldout_kind"] == kind
+    assert (figures["heldout_accuracy"], figures["heldout_margin"]) == (0.5, 0.0)
+    assert {name: figures[name] for name in own} == own
+    page = report(out).read_text()
+    assert shown in page
+    assert "chosen" not in page
 
 
 def test_models_with_different_tokenizers_cannot_be_compared(tiny: Path, other: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def full(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Ten
     """Pairs with every field that some loss needs, derived from these [P], [P], [P], [P], [P, 2]."""
     chosen_tokens, rejected_tokens = tokens.unbind(1)
     shorter = tokens.min(1).values
-    share_c, share_r = shorter / chosen_tokens, shorter / rejected_tokens
+    share_c, share_r = shorter / chosen_tokens.clamp(min=1), shorter / rejected_tokens.clamp(min=1)
 
     def policy(value: Tensor) -> Tensor:
         return value.detach().clone().requires_grad_()
@@ -63,8 +63,8 @@ def full(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Ten
         ref_rejected_common=ref_rejected * share_r,
         chosen_kl=policy((chosen - ref_chosen).abs()),
         rejected_kl=policy((rejected - ref_rejected).abs() / 2),
-        chosen_alignment=chosen / chosen_tokens / 100,
-        rejected_alignment=rejected / rejected_tokens / 100,
+        chosen_alignment=chosen / chosen_tokens.clamp(min=1) / 100,
+        rejected_alignment=rejected / rejected_tokens.clamp(min=1) / 100,
         baseline=torch.tensor(0.3, dtype=chosen.dtype),
     )
 

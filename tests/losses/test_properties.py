@@ -41,6 +41,8 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("alphapo", {"alpha": 2.0}),
     ("alphapo", {"alpha": -2.0}),
     ("bradley_terry", {"center_rewards_coefficient": 0.1}),
+    ("aot_unpaired", {"label_smoothing": 0.3}),
+    ("kto", {"desirable_weight": 2.0}),
 ]
 
 LOGP = st.floats(-1e4, 0, allow_nan=False)
@@ -74,6 +76,21 @@ def test_extreme_margins_have_finite_value_and_gradient(name: str, options: dict
         assert slopes
         for slope in slopes.values():
             assert torch.isfinite(slope).all()
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+@pytest.mark.parametrize("tokens", [(0, 0), (0, 3), (1, 0)], ids=str)
+def test_an_answer_of_no_tokens_has_finite_value_and_gradient(
+    name: str, options: dict[str, Any], tokens: tuple[int, int]
+):
+    """Cut to nothing: its log-probability is 0 under policy and reference alike."""
+    sides = torch.tensor([[-3.0, -5.0], [-4.0, -2.0], [0.0, 0.0]])
+    sides = sides * torch.tensor([bool(count) for count in tokens])
+    chosen, rejected = sides.unbind(1)
+    lp = input_of(name, full(chosen, rejected, chosen.flip(0), rejected.flip(0), torch.tensor([tokens] * 3)))
+    values = LOSSES[name](lp, **options)
+    assert torch.isfinite(values).all()
+    assert all(torch.isfinite(slope).all() for slope in backward(values, lp).values())
 
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
@@ -210,7 +227,6 @@ MONOTONE = [
     "bco",
     "apo_zero",
     "aot",
-    "aot_unpaired",
     "beta_dpo",
     "simpo",
     "alphapo",
@@ -301,6 +317,35 @@ def test_unpaired_and_paired_apo_are_one(lp: PairLogps):
     torch.testing.assert_close(chosen + rejected, LOSSES["apo_zero"](lp))
     at_0 = dataclasses.replace(samples(lp), baseline=torch.tensor(0.0, dtype=torch.float64))
     torch.testing.assert_close(LOSSES["kto"](at_0), LOSSES["apo_zero_unpaired"](at_0))
+
+
+class TestAotUnpaired:
+    @given(lp=some_pairs())
+    def test_pulls_good_ones_up_and_bad_ones_down(self, lp: PairLogps):
+        both = samples(lp)
+        slope = backward(LOSSES["aot_unpaired"](both), both)["policy"]
+        assert (slope[both.desirable] <= 1e-12).all()
+        assert (slope[~both.desirable] >= -1e-12).all()
+
+    @given(lp=some_pairs(), good=st.integers(1, 6), times=st.integers(2, 3))
+    def test_an_answer_told_twice_is_two_answers(self, lp: PairLogps, good: int, times: int):
+        """The distributions stay as they are: so does the mean over the good, and over the bad ones, however many each are."""
+        both = samples(lp)
+        rows = torch.arange(len(both.policy))
+        rows = rows[(rows < good) | ~both.desirable]
+        few, many = take(both, rows), take(both, torch.cat([rows, rows[~both.desirable[rows]]]))
+        means = [LOSSES["aot_unpaired"](part)[part.desirable].mean() for part in (few, take(both, rows.repeat(times)))]
+        torch.testing.assert_close(*means, rtol=1e-9, atol=1e-9)
+        values = LOSSES["aot_unpaired"](many)
+        torch.testing.assert_close(values[many.desirable].mean(), values[~many.desirable].mean(), rtol=1e-9, atol=1e-9)
+
+    @pytest.mark.parametrize("desirable", [True, False])
+    def test_with_nothing_to_compare_it_teaches_nothing(self, desirable: bool):
+        both = samples(random_pairs(4))
+        alone = take(both, both.desirable == desirable)
+        values = LOSSES["aot_unpaired"](alone)
+        assert values.tolist() == [0.0] * 4
+        assert (backward(values, alone)["policy"] == 0).all()
 
 
 @given(lp=some_pairs(), beta=st.floats(0.01, 2.0))

@@ -122,7 +122,6 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], float]] = [
     ("apo_down", {}, {}, sigma(0.1) + sigma(-0.15)),
     # alone a pair is the whole distribution, and this is DPO
     ("aot", {}, {}, nls(0.15)),
-    ("aot_unpaired", {}, {"label_smoothing": 0.1}, 0.9 * nls(0.15) + 0.1 * nls(-0.15)),
     # β' = 0.1 · (1 + 0.6 · (1.5 − 1)) = 0.13
     ("beta_dpo", {"baseline": 1.0}, {}, nls(0.195)),
     # 0.1 · (1 + 0.4 · 1.5) = 0.16
@@ -176,8 +175,6 @@ THREE = {
     [
         # sorted −2, 1, 4 against −1, 0, 3: differences −1, 1, 1, in the places of the second, first and third pair
         ("aot", {}, {"beta": 0.5}, [nls(0.5), nls(-0.5), nls(0.5)]),
-        # sorted −1, 2, 6 against 1, 1, 4: differences −2, 1, 2
-        ("aot_unpaired", {}, {"beta": 0.5}, [nls(-1), nls(0.5), nls(1)]),
         # h: −2, −2, 5; mean 1/3, β' = 0.3 · (1 + 0.5 · (1/3 + 1)) = 0.5
         ("beta_dpo", {"baseline": -1.0}, {"beta": 0.3, "alpha": 0.5}, [nls(-1), nls(-1), nls(2.5)]),
     ],
@@ -194,6 +191,11 @@ def test_pairs_of_one_update(name: str, fields: dict[str, Any], options: dict[st
         ("kto", {"desirable_weight": 1.5, "undesirable_weight": 0.5}, [1.5 * sigma(-0.075), 0.5 * sigma(-0.075)]),
         ("apo_zero_unpaired", {}, [sigma(-0.1), sigma(-0.05)]),
         ("apo_zero_unpaired", {"beta": 2.0, "undesirable_weight": 3.0}, [sigma(-2), 3 * sigma(-1)]),
+        # 0.1 · (1 − 0.25) and −0.1 · (−0.5 − 0.25)
+        ("bco_unpaired", {}, [nls(0.075), nls(0.075)]),
+        ("bco_unpaired", {"beta": 2.0, "desirable_weight": 3.0}, [3 * nls(1.5), nls(1.5)]),
+        # 1 against −0.5
+        ("aot_unpaired", {}, [nls(0.15), nls(0.15)]),
     ],
 )
 def test_samples(name: str, options: dict[str, Any], values: list[float]):
@@ -204,6 +206,44 @@ def test_samples(name: str, options: dict[str, Any], values: list[float]):
         baseline=column("baseline", 0.25),
     )
     assert LOSSES[name](lp, **options).tolist() == pytest.approx(values, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "desirable", "options", "values"),
+    [
+        # chosen −1, 2, 6 and rejected 1, 4, 1; sorted −1, 2, 6 against 1, 1, 4: differences −2, 1, 2
+        (
+            [-1.0, 2.0, 6.0, 1.0, 4.0, 1.0],
+            [True, True, True, False, False, False],
+            {"beta": 0.5},
+            [nls(-1), nls(0.5), nls(1), nls(-1), nls(1), nls(0.5)],
+        ),
+        ([1.0, -0.5], [True, False], {"label_smoothing": 0.1}, [0.9 * nls(0.15) + 0.1 * nls(-0.15)] * 2),
+        # good 3, 1 and bad 2, 0, −1: the lower good one meets −1 for 1/3 of the quantiles and 0 for 1/6, the upper one 0 for
+        # 1/6 and 2 for 1/3
+        (
+            [3.0, 2.0, 0.0, 1.0, -1.0],
+            [True, False, False, True, False],
+            {"beta": 1.0},
+            [
+                (nls(3) + 2 * nls(1)) / 3,
+                nls(1),
+                (nls(1) + nls(3)) / 2,
+                (2 * nls(2) + nls(1)) / 3,
+                nls(2),
+            ],
+        ),
+    ],
+)
+def test_aot_of_single_answers(
+    ratios: list[float], desirable: list[bool], options: dict[str, Any], values: list[float]
+):
+    lp = SampleLogps(
+        policy=column("policy", [ratio - 5 for ratio in ratios]),
+        ref=column("ref", [-5.0] * len(ratios)),
+        desirable=column("desirable", desirable),
+    )
+    assert LOSSES["aot_unpaired"](lp, **options).tolist() == pytest.approx(values, abs=1e-12)
 
 
 def test_lists():

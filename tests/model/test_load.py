@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
-from rather.errors import ModelError
-from rather.model import load, load_tokenizer, model_hash, save
+from rather.errors import ConfigError, ModelError
+from rather.model import device_said, load, load_tokenizer, model_hash, pick_device, save
 from rather.model.load import with_default_system
 from tests.tiny import CHATML
 
@@ -251,3 +251,46 @@ def test_the_hash_is_of_what_decides_the_answers(copy: Path, tiny: Path) -> None
     assert changed != same
     (copy / "chat_template.jinja").write_text(CHATML + " ")
     assert model_hash(str(copy)) not in (same, changed)
+
+
+def devices(monkeypatch: pytest.MonkeyPatch, *, cuda: bool, mps: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "wanted", "picked"),
+    [
+        (False, False, None, "cpu"),
+        (True, True, None, "cuda"),
+        (False, True, None, "mps"),
+        (True, True, "mps", "mps"),
+        (True, True, "CPU", "cpu"),
+        (False, True, "", "mps"),
+    ],
+)
+def test_the_best_device_at_hand_or_the_one_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, wanted: str | None, picked: str
+) -> None:
+    devices(monkeypatch, cuda=cuda, mps=mps)
+    if wanted is None:
+        monkeypatch.delenv("RATHER_DEVICE", raising=False)
+    else:
+        monkeypatch.setenv("RATHER_DEVICE", wanted)
+    assert pick_device() == picked
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [("tpu", "choose cuda, mps, cpu, or leave it unset"), ("mps", "torch finds no such device here")],
+)
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, wanted: str, said: str) -> None:
+    devices(monkeypatch, cuda=False, mps=False)
+    monkeypatch.setenv("RATHER_DEVICE", wanted)
+    with pytest.raises(ConfigError, match=f"^RATHER_DEVICE={wanted}: {said}"):
+        pick_device()
+
+
+def test_what_is_said_of_the_device() -> None:
+    assert device_said(torch.device("cpu")).startswith(f"device: cpu, {torch.get_num_threads()} threads, ")
+    assert device_said(torch.device("mps")) == "device: mps"

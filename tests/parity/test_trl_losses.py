@@ -6,6 +6,7 @@ Values and gradients are compared. TRL is a development extra: `pip install 'rat
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from rather.losses import FACTS, LOSSES, PairLogps, SampleLogps
+from rather.training.config import TrainConfig
+from rather.training.objective import objective_of
 
 REASON = "trl, whose arithmetic ours is compared with, is not installed"
 dpo_trainer: Any = pytest.importorskip("trl.trainer.dpo_trainer", reason=REASON)
@@ -197,8 +200,6 @@ DPO_LOSSES = [
     ("sppo", {}, "sppo_hard", {}),
     ("aot", {}, "aot", {}),
     ("aot", {"label_smoothing": 0.2}, "aot", {"label_smoothing": 0.2}),
-    ("aot_unpaired", {}, "aot_unpaired", {}),
-    ("aot_unpaired", {"label_smoothing": 0.2}, "aot_unpaired", {"label_smoothing": 0.2}),
     ("apo_zero", {}, "apo_zero", {}),
     ("apo_down", {}, "apo_down", {}),
     ("discopop", {"beta": 0.1}, "discopop", {}),
@@ -262,6 +263,20 @@ def test_sft_counts_pairs_where_trl_counts_tokens():
     assert abs(ours.mean() - theirs) > 1e-3
     equal = world(lengths=([4] * PAIRS, [4] * PAIRS))
     assert_same(LOSSES["sft"](equal.lp()).mean(), trl_dpo(equal, equal.inputs, "sft"), equal.policy.logps)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.2}, {"beta": 0.7}], ids=str)
+def test_aot_unpaired(options: dict[str, Any], seed: int):
+    """TRL's takes pairs; ours the same answers one by one, and its mean over either side is TRL's over pairs."""
+    w = world(seed=seed)
+    lp = w.lp()
+    assert lp.ref_chosen is not None
+    assert lp.ref_rejected is not None
+    policy, ref = torch.cat([lp.chosen, lp.rejected]), torch.cat([lp.ref_chosen, lp.ref_rejected])
+    answers = SampleLogps(policy=policy, ref=ref, desirable=torch.arange(2 * PAIRS) < PAIRS)
+    ours = LOSSES["aot_unpaired"](answers, **options)
+    assert_same(ours.mean(), trl_dpo(w, w.inputs, "aot_unpaired", **options), w.policy.logps)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -340,6 +355,49 @@ def test_cpo_trainer(alpha: float, label_smoothing: float):
     )
     ours = LOSSES["cpo"](lp, alpha=alpha, label_smoothing=label_smoothing)
     assert_same(ours.mean(), theirs, w.policy.logps)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "attributes", "mean"),
+    [
+        ("hinge", {"beta": 0.3}, {"loss_type": "hinge", "beta": 0.3}, False),
+        ("ipo", {"beta": 0.3, "per_token": True}, {"loss_type": "ipo", "beta": 0.3}, True),
+    ],
+)
+def test_cpo_trainers_other_losses(name: str, options: dict[str, Any], attributes: dict[str, Any], mean: bool):
+    """They are ours with a reference that finds every answer equally likely."""
+    w = world()
+    lp = w.lp()
+    nothing = torch.zeros_like(lp.chosen).detach()
+    uniform = replace(lp, ref_chosen=nothing, ref_rejected=nothing)
+    assert_same(LOSSES[name](uniform, **options).mean(), cpo_loss(lp, mean=mean, **attributes), w.policy.logps)
+
+
+def test_a_mixture():
+    """TRL's loss_types with loss_weights, of losses whose means over pairs are its own."""
+    w = world(lengths=([4] * PAIRS, [6] * PAIRS))
+    ours = objective_of(TrainConfig(loss="dpo:0.8,sft:0.2,bco:0.5"))(w.lp()).mean()
+    theirs = trl_dpo(w, w.inputs, "sigmoid", loss_types=["sigmoid", "sft", "bco_pair"], loss_weights=[0.8, 0.2, 0.5])
+    assert_same(ours, theirs, w.policy.logps)
+
+
+TRL_DPO = {
+    "sigmoid": "dpo", "hinge": "hinge", "ipo": "ipo", "exo_pair": "exo", "nca_pair": "nca", "robust": "robust",
+    "bco_pair": "bco", "sppo_hard": "sppo", "aot": "aot", "aot_unpaired": "aot_unpaired", "apo_zero": "apo_zero",
+    "apo_down": "apo_down", "discopop": "discopop", "sft": "sft", "sigmoid_norm": "dpo_norm",
+}  # fmt: skip
+ELSEWHERE = {"aot_unpaired", "sft"}  # compared in tests of their own
+
+
+def test_every_loss_of_trls_dpo_trainer_is_compared():
+    """By the list in its own complaint, so that one that is added to TRL is not missed."""
+    w = world()
+    with pytest.raises(ValueError, match="Unknown loss type") as caught:
+        trl_dpo(w, w.inputs, "no such loss")
+    theirs = set(re.findall(r"'(\w+)'", str(caught.value).partition("one of")[2]))
+    assert theirs == set(TRL_DPO)
+    assert theirs - ELSEWHERE == {loss_type for _, _, loss_type, _ in DPO_LOSSES}
+    assert set(TRL_DPO.values()) <= set(FACTS)
 
 
 def test_orpo_trainer():

@@ -101,7 +101,7 @@ def test_every_part_is_there(whole: Path) -> None:
         "train: pairs", "abc123", "9.9", "<b>bold</b>",
     ):  # fmt: skip
         assert expected in page.text, expected
-    assert [tag for tag, _ in page.tags].count("svg") == 4
+    assert [tag for tag, _ in page.tags].count("svg") == 5
 
 
 def test_the_page_is_self_contained(whole: Path) -> None:
@@ -211,3 +211,50 @@ def test_nothing_to_report(tmp_path: Path) -> None:
         report(tmp_path)
     with pytest.raises(RunDirError, match="is no folder"):
         report(tmp_path / "absent")
+
+
+HELD = {2: 0.65, 3: 0.68}
+HELD_METRICS = [
+    {**row, **({"heldout_loss": HELD[row["step"]], "heldout_margin": 0.1, "heldout_accuracy": 0.625}
+               if row["step"] in HELD else {})}
+    for row in METRICS
+]  # fmt: skip
+KINDS = {
+    "pair": ("pairs", "chosen", "rejected", "loss a pair", "share of pairs won"),
+    "list": ("ranked lists", "best", "last", "loss a list", "pairs in order"),
+    "sample": ("single answers", "good", "bad", "loss an answer", "right sign"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_words_fit_the_kind_of_data(tmp_path: Path, kind: str) -> None:
+    many, better, worse, *words = KINDS[kind]
+    audit = json.dumps({**AUDIT, "kind": kind})
+    page = Page(report(fill(tmp_path / "run", metrics=lines(HELD_METRICS), audit=audit)))
+    assert f"Audit of the {many}" in page.text
+    assert f"Does it tell {better} from {worse}?" in page.text
+    assert f"On {many} that it was not trained on the loss is lowest after update 2: 0.650, with 62% right" in page.text
+    assert all(word in page.text for word in words)
+    if kind != "pair":
+        assert "a pair" not in page.text
+        assert "chosen" not in page.text
+
+
+def test_held_out_stands_beside_what_was_trained_on(tmp_path: Path) -> None:
+    """In loss, margin and accuracy; without --heldout nothing is said of it."""
+    with_it = Page(report(fill(tmp_path / "one", metrics=lines(HELD_METRICS))))
+    without = Page(report(fill(tmp_path / "two", metrics=lines(METRICS))))
+    assert with_it.text.count("held out") == with_it.text.count("trained on") - 1 == 3
+    assert "held out" not in without.text
+
+
+def test_a_reward_model_has_scores_and_no_probabilities(tmp_path: Path) -> None:
+    rows = [{key: value for key, value in row.items() if "logp" not in key} for row in METRICS]
+    started = {"step": "train", "config": {"objective": "reward"}, "inputs": {}}
+    folder = fill(tmp_path / "run", metrics=lines(rows))
+    (folder / "run.json").write_text(json.dumps(started))
+    page = Page(report(folder))
+    assert "score margin" in page.text
+    assert "nats" not in page.text
+    assert "stay likely" not in page.text
+    assert "rather evaluate" not in page.text

@@ -39,6 +39,7 @@ def test_a_healthy_run_hears_nothing() -> None:
         ("displacement", {"chosen_logp_change_per_token": -0.4}, "--sft-weight"),
         ("far_from_the_reference", {"rejected_logp_change_per_token": -5.0}, "raise --beta"),
         ("nothing_left_to_learn", {"accuracy": 1.0, "loss": 0.001}, "fewer --epochs"),
+        ("nothing_left_to_learn", {"accuracy": 1.0, "loss": 0.4, "margin": 8.0}, "smaller --beta"),  # with an SFT term
     ],
 )
 def test_a_guard_speaks_once_and_names_a_remedy(name: str, values: dict[str, float], remedy: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
@@ -122,10 +122,14 @@ def test_a_list_of_two_is_dpo(tiny: Path, count: int, weights: list[float]) -> N
 @few
 @given(good=st.lists(st.booleans(), min_size=2, max_size=7), data=st.data())
 def test_single_answers_in_any_split_and_on_the_plain_path(tiny: Path, loss: str, good: list[bool], data: Any) -> None:
+    assume(
+        not FACTS[loss].batch or len(set(good)) == 2
+    )  # of one side alone it learns nothing: every figure is rounding
     examples = [answers(1, first) for first in range(len(good))]
     cut = data.draw(st.integers(1, len(good) - 1))
     weights = data.draw(st.lists(st.floats(0.1, 3), min_size=len(good), max_size=len(good)))
-    said = Said(weight=torch.tensor(weights), desirable=torch.tensor(good))
+    weight = None if FACTS[loss].batch else torch.tensor(weights)
+    said = Said(weight=weight, desirable=torch.tensor(good))
     options: dict[str, Any] = {"loss": loss, "kind": "sample", "said": said}
     whole, stats = updated(tiny, examples, [len(good)], **options)
     for cuts, packed in (([cut, len(good) - cut], True), ([len(good)], False)):
@@ -190,6 +194,7 @@ def metrics(out: Path) -> list[dict[str, Any]]:
         (SINGLES, "kto", 0.5),
         (SINGLES, "apo_zero_unpaired", 0.5),
         (SINGLES, "bco_unpaired", math.log(2)),
+        (SINGLES, "aot_unpaired", math.log(2)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -260,13 +265,37 @@ def test_a_loss_that_does_not_take_such_records_is_refused(kind: str, loss: str)
     [
         ("list", "dpo", "losses that do: plackett_luce, which on two answers is dpo; or write the answers"),
         ("pair", "plackett_luce", "dpo is the same on pairs"),
-        ("sample", "bco", "bco_unpaired does; losses that do: kto, apo_zero_unpaired, bco_unpaired"),
-        ("sample", "kto:0.5,sft:0.5", "losses that do: kto, apo_zero_unpaired, bco_unpaired"),
+        ("sample", "bco", "bco_unpaired does; losses that do: kto, apo_zero_unpaired, bco_unpaired, aot_unpaired"),
+        ("sample", "kto:0.5,sft:0.5", "losses that do: kto, apo_zero_unpaired, bco_unpaired, aot_unpaired"),
     ],
 )
 def test_the_refusal_names_the_cure(kind: str, loss: str, cure: str) -> None:
     with pytest.raises(ConfigError, match=cure):
         require_used([RECORDS[kind]], TrainConfig(loss=loss))
+
+
+@pytest.mark.parametrize(("batch_pairs", "said"), [(8, ""), (2, "4 of 4 updates"), (3, "1 of 3 updates")])
+def test_aot_needs_both_sides_in_an_update(
+    tiny: Path, tmp_path: Path, write_file: WriteFile, capsys: pytest.CaptureFixture[str], batch_pairs: int, said: str
+) -> None:
+    """Of 8 answers good, good, bad, bad …: by threes the last two are bad; by twos no update has both."""
+    rows = [{**row, "label": place % 4 < 2} for place, row in enumerate(SINGLES)]
+    options: dict[str, Any] = {"loss": "aot_unpaired", "batch_pairs": batch_pairs, "shuffle": False, "model": str(tiny)}
+    if batch_pairs == 2:
+        with pytest.raises(ConfigError, match=r"^--loss aot_unpaired compares .* raise --batch-pairs"):
+            train(write_file(rows), out=tmp_path / "out", **options)
+        return
+    train(write_file(rows), out=tmp_path / "out", **options)
+    assert ("1 of 3 updates" in " ".join(capsys.readouterr().err.split())) == bool(said)
+
+
+def test_aot_of_single_answers_is_on_pairs_the_loss_of_their_ranks() -> None:
+    """Log-ratios of chosen 1, −2, of rejected 0.5, 3: −2 meets 0.5 and 1 meets 3."""
+    zero = torch.zeros(2)
+    logps = PairLogps(torch.tensor([1.0, -2.0]), torch.tensor([0.5, 3.0]), zero, zero)
+    values = objective_of(TrainConfig(loss="aot_unpaired", beta=1.0))(logps)
+    low, high = math.log(1 + math.exp(2.5)), math.log(1 + math.exp(2.0))
+    torch.testing.assert_close(values, torch.tensor([(high + low) / 2] * 2))
 
 
 def test_bcos_level_is_the_mean_over_all_answers_so_far() -> None:

@@ -60,12 +60,19 @@ def test_the_budget_follows_the_free_memory_within_its_bounds(tiny: Path, monkey
 
     def budget(free: int) -> int:
         monkeypatch.setattr(memory, "free_bytes", lambda device: free + states)
-        return find_token_budget(model, PAIRS, dtype=torch.float32, packed=True)
+        return find_token_budget(model, PAIRS, dtype=torch.float32, packed=True, state_bytes=states)
 
     assert budget(2_000_000) == 1000
     assert budget(1_000_000) == 500
     assert budget(0) == memory.SMALLEST
     assert budget(10**12) == memory.ENOUGH["cpu"]
+
+
+def test_a_gpu_of_apple_says_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 1000)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 300)
+    assert memory.free_bytes(torch.device("mps")) == 700
+    assert memory.is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
 
 
 def test_free_memory_is_a_plausible_number() -> None:

@@ -15,7 +15,7 @@ from rather.errors import ConfigError
 from rather.training import precision
 from rather.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from rather.training.config import TrainConfig
-from rather.training.precision import optimizer_of, require_possible, weights_dtype
+from rather.training.precision import optimizer_of, require_possible, update_bytes, weights_dtype
 from tests.conftest import WriteFile
 from tests.training.test_run import ROWS
 
@@ -31,6 +31,20 @@ from tests.training.test_run import ROWS
 )
 def test_only_a_frozen_base_on_a_gpu_is_rounded(options: dict[str, Any], device: str, dtype: torch.dtype) -> None:
     assert weights_dtype(TrainConfig(**options), device) == dtype
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        # gradient and two moments of 4 bytes each, for 8192 and 100 values
+        ("adamw", 12 * 8192 + 12 * 100),
+        # the small one as before; of the large one two moments of a byte and 32 scales of 4 bytes each
+        ("adamw_8bit", 4 * 8192 + 2 * (8192 + 32 * 4) + 12 * 100),
+    ],
+)
+def test_what_an_update_holds(optimizer: Any, expected: int) -> None:
+    trainable = [torch.nn.Parameter(torch.zeros(64, 128)), torch.nn.Parameter(torch.zeros(100))]
+    assert update_bytes(TrainConfig(optimizer=optimizer), trainable) == expected
 
 
 GPU_ONLY = [

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from rather.cli import main
-from rather.errors import ConfigError
+from rather.errors import ConfigError, InputError
 from rather.reporting import report
 from rather.training.config import TrainConfig
 from rather.training.sweep import combinations, parse_grid, sweep
@@ -61,6 +63,41 @@ def test_every_combination_is_checked_before_the_first_is_trained(
     assert not (tmp_path / "out").exists()
 
 
+ONE_PROMPT = [{**row, "prompt": "Question?"} for row in ROWS]
+SURE = [{**row, "probability": 0.9} for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("rows", "grid", "said"),
+    [
+        (
+            ROWS,
+            {"loss": ["dpo", "plackett_luce"]},
+            "--sweep: loss=plackett_luce: --loss plackett_luce does not take pairs",
+        ),
+        (ROWS, {"f_divergence": ["js", "alpha", "forward_kl"], "alpha": ["0.5"]}, "alpha does nothing in f_divergence"),
+        (ONE_PROMPT, {"loss": ["dpo", "kto"]}, "--sweep: loss=kto: --loss kto needs two prompts at least"),
+        (ROWS, {"max_length": ["64", "4096"]}, "max_length=4096: --max-length 4096 is longer than the model's window"),
+        (ROWS, {"optimizer": ["adamw", "adamw_8bit"]}, "optimizer=adamw_8bit: --optimizer adamw_8bit needs a CUDA GPU"),
+        (ROWS, {"eval_every": ["1", "2"]}, "--sweep: eval_every=1: --eval-every does nothing without --heldout"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_combination_that_does_not_fit_the_data_or_the_model_stops_all(
+    tiny: Path, tmp_path: Path, write_file: WriteFile, monkeypatch: pytest.MonkeyPatch, rows: Any, grid: Any, said: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        sweep(write_file(rows), model=str(tiny), out=tmp_path / "out", grid=grid)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_row_says_and_a_loss_of_the_grid_does_not_use(tiny: Path, tmp_path: Path, write_file: WriteFile) -> None:
+    with pytest.raises(InputError, match=r'pairs.jsonl:1: has a "probability", which the loss hinge does not use'):
+        sweep(write_file(SURE), model=str(tiny), out=tmp_path / "out", grid={"loss": ["dpo", "hinge"]})
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_option_that_the_sweep_would_override_is_refused(tiny: Path, tmp_path: Path, write_file: WriteFile) -> None:
     with pytest.raises(ConfigError, match="--beta does nothing beside --sweep beta=…; leave it out"):
         sweep(write_file(ROWS), model=str(tiny), out=tmp_path / "o", grid={"beta": ["1"]}, config=TrainConfig(beta=0.3))
@@ -81,6 +118,7 @@ def test_runs_share_a_reference_and_end_on_one_page(
     said = capsys.readouterr()
     assert len(re.findall(r"^beta=\S+: 2 updates", said.out, re.MULTILINE)) == 4
     assert said.err.count("from the cache") == 3, "computed once"
+    assert said.err.count("audit: verdict") == 1, "read and audited once"
     page = (out / "report.html").read_text()
     for name in ("beta=0.1,loss=dpo", "beta=0.3,loss=ipo"):
         assert name in page

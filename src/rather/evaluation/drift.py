@@ -9,13 +9,10 @@ from statistics import fmean, stdev
 import torch
 
 from rather.errors import InputError
-from rather.losses import PairLogps
-from rather.model import Loaded, Renderer, Sample, TokenPair, completions, pair_logps
+from rather.evaluation.likelihood import BATCH
+from rather.model import Loaded, Renderer, Sample, completions
 from rather.model.check import packing_is_exact
-from rather.progress import task
 from rather.records import Response
-
-BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -44,23 +41,6 @@ def kl_on_samples(
     tokens = sum(sample.completion_tokens for sample in tokenised)
     error = stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else None
     return Drift(fmean(ratios), error, sum(ratios) / tokens, len(ratios))
-
-
-def pair_logps_of(loaded: Loaded, token_pairs: Sequence[TokenPair], *, dtype: torch.dtype, title: str) -> PairLogps:
-    """Log-probabilities [P] of held-out pairs under a model, without gradient."""
-    packed = packing_is_exact(loaded.model, [item.samples for item in token_pairs], dtype=dtype)
-    parts = []
-    with torch.no_grad(), task(title, len(token_pairs)) as bar:
-        for start in range(0, len(token_pairs), BATCH):
-            batch = [item.samples for item in token_pairs[start : start + BATCH]]
-            parts.append(pair_logps(loaded.model, batch, dtype=dtype, packed=packed))
-            bar.advance(len(batch))
-    return PairLogps(
-        chosen=torch.cat([part.chosen for part in parts]),
-        rejected=torch.cat([part.rejected for part in parts]),
-        chosen_tokens=torch.cat([part.chosen_tokens for part in parts if part.chosen_tokens is not None]),
-        rejected_tokens=torch.cat([part.rejected_tokens for part in parts if part.rejected_tokens is not None]),
-    )
 
 
 def _summed(loaded: Loaded, samples: Sequence[Sample], dtype: torch.dtype) -> list[float]:

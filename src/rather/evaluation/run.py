@@ -14,16 +14,16 @@ import torch
 from rather.errors import ConfigError, InputError, RunDirError
 from rather.evaluation.behaviour import IdentityJudge, finished_rate, identity_rate, leak_rate, mean_length, repetition
 from rather.evaluation.drift import kl_on_samples
-from rather.evaluation.pairs import score_pairs
-from rather.formats import Source, load_pairs, require_clean, say_refused, write_jsonl
+from rather.evaluation.pairs import score
+from rather.formats import Source, load_examples, name_of, require_clean, say_refused, write_jsonl
 from rather.generation import sample
-from rather.model import Loaded, Renderer, TokenPair, load, load_tokenizer, model_hash
+from rather.model import Loaded, Renderer, TokenExample, load, load_tokenizer, model_hash
 from rather.pairing import Identity
 from rather.progress import say, task
-from rather.records import JUDGED, Question, Response, content_id
+from rather.records import JUDGED, NOUNS, Question, Response, content_id
 from rather.rundir import RunDir, open_run, peak_memory_gb, require_usable, write_json
 from rather.stats import Rate
-from rather.training.prepare import tokenise
+from rather.training.prepare import tokenise_examples
 
 EVAL, SAMPLES = "eval.json", "samples.jsonl"
 ANSWER_TOKENS = 48
@@ -62,7 +62,7 @@ def measure(
     *,
     questions: Sequence[Question],
     before: Sequence[Response],
-    held_out: Sequence[TokenPair],
+    held_out: Sequence[TokenExample],
     judge: IdentityJudge | None,
     dtype: torch.dtype,
     seed: int,
@@ -87,16 +87,8 @@ def measure(
         drift = kl_on_samples(policy, reference, renderer, fresh, dtype=exact)
         figures |= {"kl": drift.per_sequence, "kl_detail": asdict(drift)}
     if held_out:
-        score = score_pairs(policy, reference, held_out, dtype=dtype)
-        figures |= {
-            "heldout_accuracy": score.accuracy,
-            "heldout_wins_detail": asdict(score.wins),
-            "heldout_ties": score.ties,
-            "heldout_accuracy_reference": score.reference_accuracy.value,
-            "heldout_margin": score.margin,
-            "heldout_chosen_change_per_token": score.chosen_change_per_token,
-            "heldout_pairs": len(held_out),
-        }
+        kind = held_out[0].record.kind
+        figures |= {"heldout_kind": kind, **score(policy, reference, held_out, dtype=dtype).figures()}
     for name, answers in (("before", before), ("after", after)) if questions else ():
         figures[f"answers_{name}"] = {
             "repetition": repetition(answers),
@@ -134,7 +126,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure `model` beside `reference` and write `out/eval.json` and `out/samples.jsonl`; return the figures.
 
-    pairs: held-out pairs to score. questions: what both are asked. name, maker: an identity to look for in the answers.
+    pairs: held-out pairs (ranked lists, single answers) to score. questions: what both are asked. name, maker: an identity to
+    look for in the answers.
     Raises ConfigError where there is nothing to measure, and what reading and loading raise.
     """
     if dtype not in ("fp32", "bf16"):
@@ -167,20 +160,21 @@ def evaluate(
             f"{model} and {reference} have different tokenizers, so their probabilities cannot be compared"
         )
     renderer = Renderer(tokenizer, max_length=max_length, system_prompt=system_prompt)
-    held_out: list[TokenPair] = []
+    held_out: list[TokenExample] = []
     if pairs is not None:
-        loaded_pairs, refused, rows = load_pairs(pairs, limit=limit, as_chat=as_chat)
-        held_out, unfit = tokenise(loaded_pairs, renderer)
+        records, refused, rows = load_examples(pairs, limit=limit, as_chat=as_chat)
+        held_out, unfit = tokenise_examples(records, renderer)
         if not skip_bad:
             require_clean(refused + unfit, rows)
         if not held_out:
-            raise InputError("no usable pair to score")
+            raise InputError(f"{name_of(pairs)}: nothing to score in {rows:,} rows")
         say_refused(refused + unfit, rows)
-        said = [name for name in JUDGED if any(getattr(item.pair, name) is not None for item in held_out)]
+        said = [name for name in JUDGED if any(getattr(item.record, name, None) is not None for item in held_out)]
         if said:
-            say(f"note: {' and '.join(said)} of the pairs are not used here: every pair counts alike")
+            noun = NOUNS[held_out[0].record.kind]
+            say(f"note: {' and '.join(said)} of the {noun} are not used here: all count alike")
     renderer.require_system_prompt_acts(
-        [question.prompt for question in questions] + [item.pair.prompt for item in held_out]
+        [question.prompt for question in questions] + [item.record.prompt for item in held_out]
     )
     judge = IdentityJudge(Identity(name, maker)) if name is not None and maker is not None else None
     config = {
@@ -190,7 +184,7 @@ def evaluate(
     inputs = {
         "model": model_hash(model),
         "reference": model_hash(reference),
-        "pairs": content_id([item.pair.id for item in held_out]),
+        "pairs": content_id([item.record.id for item in held_out]),
         "questions": content_id([question.id for question in questions]),
     }
     with open_run(out, step="evaluate", config=config, inputs=inputs) as run:

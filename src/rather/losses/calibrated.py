@@ -15,8 +15,8 @@ from rather.losses.logps import PairLogps
 def cal_dpo(lp: PairLogps, *, beta: float = 0.1) -> Tensor:
     """−log σ(h) + (r_c − 1/(2β))² + (r_r + 1/(2β))² [P]: Cal-DPO. Xiao et al. 2024 (arXiv 2412.14516).
 
-    DPO's reward is free to sink for both answers; here it is drawn to ±1/2 in units of β. As in the authors' pseudocode the
-    first term takes h without β, which is in the other two.
+    DPO's reward is free to sink for both answers; here it is drawn to ±1/2 in units of β. As in the authors' pseudocode and
+    code the first term takes h without β, which is in the other two; their code weighs those two with ½, the paper does not.
     """
     chosen, rejected = lp.log_ratios()
     calibration = (chosen - 1 / (2 * beta)).square() + (rejected + 1 / (2 * beta)).square()
@@ -26,7 +26,8 @@ def cal_dpo(lp: PairLogps, *, beta: float = 0.1) -> Tensor:
 def nca(lp: PairLogps, *, beta: float = 0.1) -> Tensor:
     """−log σ(β·r_c) − ½·log σ(−β·r_c) − ½·log σ(−β·r_r) [P]: NCA with two answers. Chen et al. 2024 (arXiv 2402.05369).
 
-    Chosen is told from noise, with both answers as the noise: its reward settles at a level and does not rise for ever.
+    Chosen is told from noise, with both answers as the noise: its reward settles at a level and does not rise for ever. The
+    form is that of the authors' code for pairs, and TRL's nca_pair.
     """
     chosen, rejected = lp.log_ratios()
     return -F.logsigmoid(beta * chosen) - 0.5 * F.logsigmoid(-beta * chosen) - 0.5 * F.logsigmoid(-beta * rejected)

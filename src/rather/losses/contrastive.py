@@ -99,7 +99,8 @@ def robust(
 ) -> Tensor:
     """[−(1 − ε)·log σ(β·h) + ε·log σ(−β·h)] / (1 − 2ε) [P]: rDPO. Chowdhury et al. 2024 (arXiv 2403.00409).
 
-    Where a share ε of the labels is flipped at random, its expectation is DPO's loss under the true labels. One pair's value
+    Where a share ε of the labels is flipped at random, its expectation is DPO's loss under the true labels (their unbiased
+    estimate; TRL's robust). One pair's value
     has no lower bound: it falls by ε·β/(1 − 2ε) a nat as the margin grows, so a set fitted pair by pair earns without end.
 
     label_smoothing: ε, the share of flipped labels; with 0 it is `dpo` (and TRL's default).

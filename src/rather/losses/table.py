@@ -65,7 +65,6 @@ FACTS: Mapping[str, Facts] = MappingProxyType(
         "apo_zero": Facts("calibrated"),
         "apo_down": Facts("calibrated"),
         "aot": Facts("distributional", batch=True),
-        "aot_unpaired": Facts("distributional", batch=True),
         "beta_dpo": Facts("distributional", needs=("baseline",), batch=True),
         "simpo": Facts("reference_free", reference=False, needs=("tokens",)),
         "alphapo": Facts("reference_free", reference=False, needs=("tokens",)),
@@ -77,6 +76,7 @@ FACTS: Mapping[str, Facts] = MappingProxyType(
         "kto": Facts("unpaired", input="sample", needs=("baseline",)),
         "apo_zero_unpaired": Facts("unpaired", input="sample"),
         "bco_unpaired": Facts("unpaired", input="sample", needs=("baseline",)),
+        "aot_unpaired": Facts("distributional", input="sample", batch=True),
         "plackett_luce": Facts("lists", input="list"),
         "bradley_terry": Facts("reward", input="score", reference=False, takes=("label", "margin")),
     }

@@ -22,12 +22,13 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging
 
-from rather.errors import ModelError
+from rather.errors import ConfigError, ModelError
 from rather.model.catalog import resolve
 from rather.model.damage import broken_file, broken_json
 from rather.model.quantised import one_product_for_all
@@ -58,8 +59,19 @@ class Loaded:
     @property
     def window(self) -> int | None:
         """The longest conversation that the model's positions allow, if its config says."""
-        length = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        return length if isinstance(length, int) else None
+        return _window(self.model.config)
+
+
+def window_of(name: str) -> int | None:
+    """The same of a folder, hub id or catalogued name, without its weights."""
+    folder = folder_of(name)
+    with blaming(name, folder, "config.json"):
+        return _window(AutoConfig.from_pretrained(folder, trust_remote_code=False))
+
+
+def _window(config: PreTrainedConfig) -> int | None:
+    length = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return length if isinstance(length, int) else None
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -181,8 +193,21 @@ def with_default_system(template: str, system_prompt: str) -> str:
 
 
 def pick_device() -> str:
-    """A CUDA GPU where there is one, else the CPU. CUDA_VISIBLE_DEVICES="" keeps a run off the GPU."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """The device named by $RATHER_DEVICE, else a CUDA GPU, else Apple's (mps), else the CPU.
+
+    Raises ConfigError for a name that is none of these, and for a device that torch does not find.
+    """
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
+    wanted = os.environ.get("RATHER_DEVICE", "").strip().lower()
+    if not wanted:
+        return next(name for name, is_there in there.items() if is_there())
+    if wanted not in there:
+        raise ConfigError(f"RATHER_DEVICE={wanted}: choose {', '.join(there)}, or leave it unset for the best at hand")
+    if not there[wanted]():
+        raise ConfigError(
+            f"RATHER_DEVICE={wanted}: torch finds no such device here; leave it unset for the best at hand"
+        )
+    return wanted
 
 
 def machine(device: torch.device) -> dict[str, Any]:
@@ -193,6 +218,13 @@ def machine(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def device_said(device: torch.device) -> str:
+    """What a run says at its start of where it computes."""
+    if device.type == "cpu":
+        return f"device: cpu, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+    return f"device: {machine(device)['device']}"
 
 
 def bf16_is_fast(device: str) -> bool:

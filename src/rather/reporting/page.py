@@ -14,7 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from rather.errors import InputError, RunDirError
 from rather.reporting.figures import comparison_curves, training_curves
 from rather.reporting.tables import by_kind, comparison_rows, eval_rows, headline, provenance
-from rather.rundir import MANIFEST, atomic_file, disk_error, read_manifest
+from rather.reporting.words import words_for
+from rather.rundir import MANIFEST, STARTED, atomic_file, disk_error, read_manifest
 
 PAGE = "report.html"
 
@@ -47,9 +48,11 @@ def report(folder: str | Path) -> Path:
         raise RunDirError(f"{folder} holds neither metrics.jsonl nor eval.json; nothing to report yet")
     manifests = _manifests(folder)
     with _wanting(folder):
+        words = words_for(audit, manifests.get("train", {}))
         values = {
-            "headline": headline(figures, audit, metrics),
-            "curves": training_curves(metrics) if metrics else [],
+            "headline": headline(figures, audit, metrics, words),
+            "words": words,
+            "curves": training_curves(metrics, words) if metrics else [],
             "audit": audit,
             "rows": eval_rows(figures),
             "samples": by_kind(samples),
@@ -66,9 +69,11 @@ def _sweep_values(folder: Path) -> dict[str, Any]:
     runs = {name: _lines(folder / name, "metrics.jsonl") for name in names}
     manifests = {name: read_manifest(folder / name) for name in names}
     with _wanting(folder):
+        words = words_for(_json(folder / names[0], "audit.json"), manifests[names[0]])
         return {
+            "words": words,
             "rows": comparison_rows(runs, manifests),
-            "curves": comparison_curves(runs),
+            "curves": comparison_curves(runs, words),
             "manifests": manifests,
             "provenance": provenance({names[0]: manifests[names[0]]}),
         }
@@ -118,8 +123,10 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _json(folder: Path, name: str) -> dict[str, Any]:
     file = _find(folder, name)
-    if file is None:
-        return {}
+    return {} if file is None else _json_at(file)
+
+
+def _json_at(file: Path) -> dict[str, Any]:
     try:
         return _object(json.loads(file.read_text(encoding="utf-8")))
     except ValueError as error:
@@ -138,10 +145,16 @@ def _lines(folder: Path, name: str) -> list[dict[str, Any]]:
 
 
 def _manifests(folder: Path) -> dict[str, dict[str, Any]]:
-    """Manifests of the folder and of its steps, by step name."""
+    """Manifests of the folder and of its steps, by step name; of a step that goes on, what it was begun with."""
     found = {}
     for file in sorted([*folder.glob(MANIFEST), *folder.glob(f"*/{MANIFEST}")]):
-        manifest = read_manifest(file.parent)
-        if "step" in manifest and "config" in manifest:  # else it is some other tool's
-            found[manifest["step"]] = manifest
+        _take(found, read_manifest(file.parent))
+    for file in sorted([*folder.glob(STARTED), *folder.glob(f"*/{STARTED}")]):
+        if not (file.parent / MANIFEST).is_file():
+            _take(found, _json_at(file))
     return found
+
+
+def _take(found: dict[str, dict[str, Any]], manifest: dict[str, Any]) -> None:
+    if "step" in manifest and "config" in manifest:  # else it is some other tool's
+        found[manifest["step"]] = manifest

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from rather.reporting.words import Words, words_of
+
 Row = tuple[str, str, str, str]
 
 # What the comparison of runs shows of metrics.jsonl.
 SHOWN = ("loss", "accuracy", "chosen_logp_change_per_token", "rejected_logp_change_per_token")
 
 
-def headline(figures: Mapping[str, Any], audit: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One to three sentences that a reader needs first."""
+def headline(
+    figures: Mapping[str, Any], audit: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], words: Words
+) -> list[str]:
+    """What a reader needs first, in a few sentences."""
     said = []
     if "identity_rate_after" in figures:
         said.append(
@@ -25,19 +29,33 @@ def headline(figures: Mapping[str, Any], audit: Mapping[str, Any], metrics: Sequ
             f"In {leaks['hits']} of {leaks['total']} ordinary answers the identity turns up where it does not belong."
         )
     elif "heldout_accuracy" in figures:
-        said.append(
-            f"On pairs that it was not trained on, chosen gained over rejected in {figures['heldout_accuracy']:.0%}."
-        )
+        said.append(_HELD_OUT_SAID[_kind(figures)].format(f"{figures['heldout_accuracy']:.0%}"))
     elif metrics:
         last = metrics[-1]
-        said.append(
-            f"After {last['step']} updates the loss is {last['loss']:.3f} and the margin {_signed(last.get('margin'))} nats."
-        )
-        said.append("What the model now says has not been measured yet: `rather evaluate`.")
+        margin = f" and the margin {_signed(last['margin'])}" if "margin" in last else ""
+        unit = " nats" if margin and words.reward != "score" else ""
+        said.append(f"After {last['step']} updates the loss is {last['loss']:.3f}{margin}{unit}.")
+        said += _held_out(metrics, words)
+        if words.reward != "score":
+            said.append("What the model now says has not been measured yet: `rather evaluate`.")
     if audit:
         doubts = sorted({finding["check"] for finding in audit["findings"] if finding["verdict"] != "pass"})
-        said.append(f"The audit of the pairs says {audit['verdict']}{': ' if doubts else ''}{', '.join(doubts)}.")
+        said.append(
+            f"The audit of the {words.many} says {audit['verdict']}{': ' if doubts else ''}{', '.join(doubts)}."
+        )
     return said
+
+
+def _held_out(metrics: Sequence[Mapping[str, Any]], words: Words) -> list[str]:
+    """Where the loss of the examples that were not trained on was lowest."""
+    measured = [row for row in metrics if "heldout_loss" in row]
+    if not measured:
+        return []
+    best = min(measured, key=lambda row: row["heldout_loss"])
+    return [
+        f"On {words.many} that it was not trained on the loss is lowest after update {best['step']}: "
+        f"{best['heldout_loss']:.3f}, with {best['heldout_accuracy']:.0%} right ({words.right})."
+    ]
 
 
 def eval_rows(figures: Mapping[str, Any]) -> list[Row]:
@@ -57,22 +75,7 @@ def eval_rows(figures: Mapping[str, Any]) -> list[Row]:
         rows.append((f"… asked in {_LANGUAGES.get(language, language)}", _rate(before), _rate(after), "the same"))
     rate_row("leak_rate", "Leaks it into ordinary answers", "share of answers; 0 is right")
     if "heldout_accuracy" in figures:
-        rows.append(
-            (
-                "Prefers chosen on held-out pairs",
-                f"{figures['heldout_accuracy_reference']:.0%} likelier by the start model alone",
-                f"{figures['heldout_accuracy']:.0%} gained over the start model",
-                f"{figures['heldout_pairs']} pairs; mean margin {figures['heldout_margin']:+.1f} nats",
-            )
-        )
-        rows.append(
-            (
-                "Chosen's log-probability per token",
-                "0",
-                f"{figures['heldout_chosen_change_per_token']:+.2f}",
-                "change on held-out pairs, nats; below 0 is displacement",
-            )
-        )
+        rows += _held_out_rows(figures)
     if "kl_detail" in figures:
         kl = figures["kl_detail"]
         error = "" if kl["standard_error"] is None else f" ± {kl['standard_error']:.1f}"
@@ -103,12 +106,59 @@ def eval_rows(figures: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
+_HELD_OUT_SAID = {
+    "pair": "On pairs that it was not trained on, chosen gained over rejected in {}.",
+    "list": "In ranked lists that it was not trained on, {} of the pairs stand in order by what their answers gained.",
+    "sample": "Of single answers that it was not trained on, {} became likelier if good and less likely if bad.",
+}
+
+
+def _kind(figures: Mapping[str, Any]) -> str:
+    return figures.get("heldout_kind", "pair")
+
+
+def _held_out_rows(figures: Mapping[str, Any]) -> list[Row]:
+    """What was measured on pairs, ranked lists or single answers, and of the better answers' log-probability."""
+    kind = _kind(figures)
+    gained = f"{figures['heldout_accuracy']:.0%} gained over the start model"
+    margin = f"mean margin {figures['heldout_margin']:+.1f} nats" if "heldout_margin" in figures else "one side alone"
+    if kind == "pair":
+        alone = f"{figures['heldout_accuracy_reference']:.0%} likelier by the start model alone"
+        row = ("Prefers chosen on held-out pairs", alone, gained, f"{figures['heldout_pairs']} pairs; {margin}")
+    elif kind == "list":
+        alone = f"{figures['heldout_accuracy_reference']:.0%} of a list's pairs in order by the start model alone"
+        in_order = f"{figures['heldout_accuracy']:.0%} in order by what they gained over it"
+        top = f"best answer first in {_rate(figures['heldout_top_1_detail'])}"
+        row = ("Orders held-out lists", alone, in_order, f"{figures['heldout_lists']} ranked lists; {top}; {margin}")
+    else:
+        alone = f"AUC {figures['heldout_auc_reference']:.2f}, per token" if "heldout_auc" in figures else "–"
+        auc = f"AUC {figures['heldout_auc']:.2f}; " if "heldout_auc" in figures else ""
+        counts = f"{figures['heldout_good_answers']} good and {figures['heldout_bad_answers']} bad answers; {margin}"
+        row = (
+            "Tells good from bad held-out answers",
+            alone,
+            f"{auc}{figures['heldout_accuracy']:.0%} moved rightly",
+            counts,
+        )
+    if "heldout_chosen_change_per_token" not in figures:
+        return [row]
+    change = f"{figures['heldout_chosen_change_per_token']:+.2f}"
+    words = words_of(kind)
+    note = f"change on held-out {words.many}, nats; below 0 is displacement"
+    return [row, (f"Log-probability per token of the {words.better} answers", "0", change, note)]
+
+
 def comparison_rows(
     runs: Mapping[str, Sequence[Mapping[str, Any]]], manifests: Mapping[str, Mapping[str, Any]]
 ) -> list[tuple[str, ...]]:
-    """(run, loss, accuracy, chosen's change, rejected's change, warnings) at the end of each run, over its last updates."""
+    """(run, loss, accuracy, held out, chosen's change, rejected's change, warnings) of each run, over its last updates.
+
+    Held out: the accuracy where the held-out loss was lowest.
+    """
     rows = []
     for name, metrics in runs.items():
+        measured = [row for row in metrics if "heldout_loss" in row]
+        best = min(measured, key=lambda row: row["heldout_loss"]) if measured else None
         tail = metrics[-max(1, len(metrics) // 10) :]
         mean = {key: fmean(row[key] for row in tail if key in row) for key in SHOWN if any(key in row for row in tail)}
         rows.append(
@@ -116,6 +166,7 @@ def comparison_rows(
                 name,
                 f"{mean['loss']:.4f}",
                 f"{mean['accuracy']:.0%}",
+                "–" if best is None else f"{best['heldout_accuracy']:.0%} after update {best['step']}",
                 _signed(mean.get("chosen_logp_change_per_token"), digits=3),
                 _signed(mean.get("rejected_logp_change_per_token"), digits=3),
                 ", ".join(manifests[name].get("warnings", {})) or "–",

@@ -22,6 +22,9 @@ FAR = 3.0
 # Of a loss that starts at ln 2 for a coin flip: nothing is left to learn from pairs that are this certain.
 CERTAIN = 0.01
 
+# The same of a margin, in units of reward: −log σ(5) is 0.007. It also speaks where an SFT term holds the loss up.
+SATURATED = 5.0
+
 
 def displacement(rows: Sequence[Row], epoch: int) -> str | None:
     """The chosen answers lose probability while the margin grows: both sides are being forgotten, rejected ones faster."""
@@ -55,12 +58,14 @@ def nothing_left_to_learn(rows: Sequence[Row], epoch: int) -> str | None:
     recent = rows[-WINDOW:]
     if len(rows) < WINDOW or min(row["accuracy"] for row in recent) < 1.0:
         return None
+    margin = min(row.get("margin", 0.0) for row in recent)
     if max(abs(row["loss"]) for row in recent) < CERTAIN:
-        return (
-            f"the loss is below {CERTAIN} and every pair is won: these pairs teach nothing more; fewer --epochs, or a "
-            "smaller --beta for a longer way"
-        )
-    return None
+        seen = f"the loss is below {CERTAIN}"
+    elif margin > SATURATED:
+        seen = f"the margin is above {margin:.1f}"
+    else:
+        return None
+    return f"{seen} and every one is right: these examples teach nothing more; fewer --epochs, or a smaller --beta for a longer way"
 
 
 def right_from_the_start(rows: Sequence[Row], epoch: int) -> str | None:
@@ -69,7 +74,7 @@ def right_from_the_start(rows: Sequence[Row], epoch: int) -> str | None:
         return None
     if min(row["accuracy"] for row in rows[2:]) == 1.0:
         return (
-            "every pair is won within the first updates, before most were seen: a shortcut tells chosen from rejected; "
+            "every one is right within the first updates, before most were seen: a shortcut tells chosen from rejected; "
             "`rather audit` looks for it"
         )
     return None

@@ -30,12 +30,15 @@ def find_token_budget(
     *,
     dtype: torch.dtype,
     packed: bool,
+    state_bytes: int,
     forward: Callable[..., object] = completions,
 ) -> int:
-    """Packed tokens of one micro-batch. It bounds memory and changes nothing that is learned."""
+    """Packed tokens of one micro-batch. It bounds memory and changes nothing that is learned.
+
+    state_bytes: what gradient and optimiser will take besides, and have not taken yet.
+    """
     device = next(model.parameters()).device
-    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    free = free_bytes(device) - trained * 4 * 3  # gradient and two moments, all fp32
+    free = free_bytes(device) - state_bytes
     per_token = bytes_per_token(model, token_pairs, dtype=dtype, packed=packed, forward=forward)
     return max(SMALLEST, min(ENOUGH.get(device.type, 4096), int(SHARE * free / per_token)))
 
@@ -89,6 +92,8 @@ def free_bytes(device: torch.device) -> int:
     """Memory that this process can still take: of the GPU, or of the machine and its control group."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     found = [8 << 30]
     info = Path("/proc/meminfo")
     if info.is_file():
@@ -104,4 +109,5 @@ def is_out_of_memory(error: BaseException) -> bool:
     """True for what torch raises when a device, or the machine itself, has no memory left."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    said = ("not enough memory", "MPS backend out of memory")
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in said)

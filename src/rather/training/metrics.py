@@ -8,7 +8,8 @@ from __future__ import annotations
 
 METRICS = {
     "step": "number of the update, from 1",
-    "loss": "what is minimised, SFT term and weights included, in nats a pair",
+    "loss": "what is minimised, SFT term and weights included: the mean over pairs (lists, single answers); in nats where it is a "
+    "logarithm",
     "margin": "chosen_reward − rejected_reward",
     "accuracy": "share of pairs with margin above 0, or of single answers whose reward has the right sign; of a ranked list the "
     "share of its pairs that are in order; an exact tie counts half",
@@ -24,7 +25,7 @@ METRICS = {
     "lr": "learning rate of this update",
     "grad_norm": "length of the gradient before clipping",
     "pairs_per_s": "pairs of this update over its seconds",
-    "heldout_loss": "the loss of the pairs of --heldout after this update, in rows where it was measured; the lowest is the best",
+    "heldout_loss": "the loss of what --heldout holds after this update, in rows where it was measured; the lowest is the best",
     "heldout_margin": "their margin",
     "heldout_accuracy": "their accuracy",
 }

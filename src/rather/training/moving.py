@@ -28,7 +28,7 @@ class MovingReference:
             return completions(self.policy, samples, dtype=dtype, packed=packed)
 
     def after(self, updates_done: int) -> None:
-        """Every `every` updates, π_ref ← α·π + (1 − α)·π_ref (eq. 4; α = 1 is the hard update, eq. 5)."""
+        """Every `every` updates, π_ref ← α·π + (1 − α)·π_ref: the soft update; α = 1 is the hard one."""
         if updates_done % self.every == 0:
             for name, parameter in _trained(self.policy).items():
                 self.weights[name].lerp_(parameter.detach(), self.mixup)

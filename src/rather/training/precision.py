@@ -12,6 +12,9 @@ import torch
 from rather.errors import ConfigError
 from rather.training.config import TrainConfig
 
+# bitsandbytes' min_8bit_size: tensors of fewer values have moments in fp32.
+SMALLEST_IN_8_BITS = 4096
+
 
 def require_possible(config: TrainConfig) -> None:
     """Raise ConfigError for what this machine cannot do, before anything is done."""
@@ -44,3 +47,16 @@ def optimizer_of(config: TrainConfig, trainable: Sequence[torch.nn.Parameter]) -
         optimizers: Any = import_module("bitsandbytes").optim
         return optimizers.AdamW8bit(trainable, lr=config.peak_lr, weight_decay=config.weight_decay)
     return torch.optim.AdamW(trainable, lr=config.peak_lr, weight_decay=config.weight_decay, fused=True)
+
+
+def update_bytes(config: TrainConfig, trainable: Sequence[torch.nn.Parameter]) -> int:
+    """What an update holds beside weights and activations: the fp32 gradient and the optimiser's two moments.
+
+    bitsandbytes keeps moments in 8 bits, with an fp32 scale for every 256 values, and those of small tensors in fp32.
+    """
+    total = 0
+    for parameter in trainable:
+        values = parameter.numel()
+        in_8_bits = config.optimizer == "adamw_8bit" and values >= SMALLEST_IN_8_BITS
+        total += 4 * values + 2 * (values + 4 * -(-values // 256) if in_8_bits else 4 * values)
+    return total

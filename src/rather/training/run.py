@@ -17,14 +17,12 @@ from rather.errors import ConfigError
 from rather.formats import Source, write_refused
 from rather.model import (
     Loaded,
-    Renderer,
     TokenExample,
     bf16_is_fast,
     completions,
+    device_said,
     load,
-    load_tokenizer,
     machine,
-    model_hash,
     pick_device,
     save,
 )
@@ -46,7 +44,7 @@ from rather.rundir import (
 from rather.training.adapter import Adapted, add_lora, held_in_fp32, merged, save_adapter, with_adapter
 from rather.training.allocator import give_back_memory, keep_freed_memory
 from rather.training.baseline import Baseline
-from rather.training.batches import Update, all_updates, micro_batches
+from rather.training.batches import Update, micro_batches
 from rather.training.checkpoint import (
     Progress,
     best_weights,
@@ -57,17 +55,18 @@ from rather.training.checkpoint import (
     read_reference,
 )
 from rather.training.config import NEUTRAL_OPTIONS, TrainConfig
-from rather.training.heldout import EVERY, HeldOut, HeldOutPairs, read_held_out
+from rather.training.heldout import EVERY, HeldOut
 from rather.training.loop import Learner, run_updates
+from rather.training.material import Material, read_material, require_fit, require_runnable
 from rather.training.memory import find_token_budget
 from rather.training.mismatch import Mismatch, mismatched
 from rather.training.moving import MovingReference
-from rather.training.objective import objective_of, try_out
-from rather.training.precision import optimizer_of, require_possible, weights_dtype
-from rather.training.prepare import Prepared, prepare
+from rather.training.objective import objective_of
+from rather.training.precision import optimizer_of, update_bytes, weights_dtype
+from rather.training.prepare import Prepared
 from rather.training.reference import Reference, compute_reference
-from rather.training.said import Said, require_used
-from rather.training.track import require_installed, tracked
+from rather.training.said import Said
+from rather.training.track import tracked
 
 METRICS, REFUSED, AUDIT, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "checkpoints"
 MODEL, BEST, ADAPTER = "model", "best", "adapter"
@@ -112,48 +111,39 @@ def train(
     """
     config, out = (config or TrainConfig()).changed(options), Path(out)
     require_usable(out)
-    require_installed(config.track)
-    require_possible(config)
-    if config.eval_every is not None and heldout is None:
-        raise ConfigError("--eval-every does nothing without --heldout")
-    tokenizer = load_tokenizer(model)
-    renderer = Renderer(
-        tokenizer,
-        max_length=config.max_length,
-        system_prompt=config.system_prompt,
-        whole=config.objective == "reward",
+    require_runnable(config, heldout=heldout)
+    material = read_material(
+        pairs,
+        model=model,
+        config=config,
+        heldout=heldout,
+        limit=limit,
+        as_chat=as_chat,
+        skip_bad=skip_bad,
+        intended=intended,
+        allow=allow,
     )
-    ready = prepare(pairs, renderer, limit=limit, as_chat=as_chat, skip_bad=skip_bad, intended=intended, allow=allow)
-    renderer.require_system_prompt_acts([item.record.prompt for item in ready.token_pairs])
-    require_used([item.record for item in ready.token_pairs], config)
-    inputs = {"pairs": ready.data_hash, "model": model_hash(model)}
-    measured = None
-    if heldout is not None:
-        measured = read_held_out(heldout, renderer, trained=ready.token_pairs, as_chat=as_chat, skip_bad=skip_bad)
-        require_used([item.record for item in measured.token_pairs], config)
-        inputs["heldout"] = measured.data_hash
+    require_fit(material, config)
+    return train_on(material, out=out, config=config)
+
+
+def train_on(material: Material, *, out: Path, config: TrainConfig) -> TrainResult:
+    """Train on what was read and checked with this config. Raises what `train` raises."""
     # How a run is saved, and who is told of it, changes nothing that it makes: it may be resumed with other values.
     identity = config.model_dump(exclude=set(NEUTRAL_OPTIONS))
-    with open_run(out, step="train", config=identity, inputs=inputs) as run:
+    with open_run(out, step="train", config=identity, inputs=material.inputs) as run:
         if run.done:
-            say(f"{out}: already trained{_other_allowance(run, ready)}")
+            say(f"{out}: already trained{_other_allowance(run, material.ready)}")
             return _result(run)
         try:
-            return _train(run, ready, measured, model=model, renderer=renderer, config=config)
+            return _train(run, material, config)
         finally:
             give_back_memory()
 
 
-def _train(
-    run: RunDir,
-    ready: Prepared,
-    measured: HeldOutPairs | None,
-    *,
-    model: str,
-    renderer: Renderer,
-    config: TrainConfig,
-) -> TrainResult:
+def _train(run: RunDir, material: Material, config: TrainConfig) -> TrainResult:
     began = time.monotonic()
+    model, ready, measured = material.model, material.ready, material.measured
     keep_freed_memory()
     torch.manual_seed(config.seed)
     if run.resumed:
@@ -161,7 +151,6 @@ def _train(
         sweep_scratch(run.path / CHECKPOINTS)
     objective = objective_of(config)
     baseline = Baseline.of(objective)
-    try_out(objective)
     every = [item.samples for item in (*ready.token_pairs, *(measured.token_pairs if measured else ()))]
     reward = config.objective == "reward"
     held_in = weights_dtype(config, pick_device())
@@ -170,10 +159,7 @@ def _train(
         set_padding(loaded, [sample for answers in every for sample in answers])
     else:
         loaded = load(model, dtype=held_in, in_4bit=config.load_in_4bit)
-    if loaded.window is not None and config.max_length > loaded.window:
-        raise ConfigError(
-            f"--max-length {config.max_length} is longer than the model's window of {loaded.window} tokens"
-        )
+    say(device_said(loaded.model.device))
     dtype = torch.bfloat16 if config.dtype == "bf16" else torch.float32
     if dtype == torch.bfloat16 and not bf16_is_fast(loaded.model.device.type):
         say("note: this processor has no bf16 products; --dtype fp32 is faster here, and more exact")
@@ -188,16 +174,17 @@ def _train(
     packed = scores_pack(policy, every, dtype=dtype) if reward else packing_is_exact(policy, every, dtype=dtype)
     trainable = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     optimizer = optimizer_of(config, trainable)
-    plan = list(
-        all_updates(
-            len(ready.token_pairs), config.batch_pairs, epochs=config.epochs, seed=config.seed, shuffle=config.shuffle
-        )
-    )
+    plan = material.plan(config)
     checkpoint = latest_checkpoint(run.path / CHECKPOINTS)
     # A run that goes on cuts its updates as before, or its last digits would change with the memory of the day.
     budget = read_progress(checkpoint).token_budget if checkpoint else None
     budget = budget or find_token_budget(
-        policy, ready.token_pairs, dtype=dtype, packed=packed, forward=scores if reward else completions
+        policy,
+        ready.token_pairs,
+        dtype=dtype,
+        packed=packed,
+        forward=scores if reward else completions,
+        state_bytes=update_bytes(config, trainable),
     )
     first_epoch = plan[: len(plan) // config.epochs]
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rather.errors import ConfigError, InputError
 from rather.losses import FACTS, SCORE_LOSSES, losses_taking
+from rather.progress import say
 from rather.records import NOUNS, Example, Kind, Single
 from rather.training.config import TrainConfig
 
@@ -83,6 +84,27 @@ def require_used(records: Sequence[Example], config: TrainConfig) -> None:
                 f'{first.source or first.id}: has a "{field}", which the loss {config.loss} does not use; losses that do: '
                 f"{', '.join(name for name in takers if name not in SCORE_LOSSES)}; or remove it from every row"
             )
+
+
+def require_both_sides(records: Sequence[Example], updates: Sequence[Sequence[int]], config: TrainConfig) -> None:
+    """For losses that compare the good single answers of an update with its bad ones: say how many updates have but one side.
+
+    Raises ConfigError where none has both, so that nothing would be learned.
+    """
+    names = [name for name, _ in config.terms if FACTS[name].batch and FACTS[name].input == "sample"]
+    if not names or not isinstance(records[0], Single):
+        return
+    one_sided = sum(len({bool(records[index].good) for index in update}) < 2 for update in updates)
+    if one_sided == len(updates):
+        raise ConfigError(
+            f"--loss {names[0]} compares the good answers of an update with its bad ones, and no update has both; raise "
+            "--batch-pairs, or give answers of both kinds"
+        )
+    if one_sided:
+        say(
+            f"warning: {one_sided} of {len(updates)} updates hold good answers alone or bad ones alone, from which "
+            f"{names[0]} learns nothing; a larger --batch-pairs mixes them"
+        )
 
 
 def _unfit(name: str, kind: Kind) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from rather.formats import Source, name_of
 from rather.progress import say
 from rather.rundir import open_run, require_usable
 from rather.training.config import NEUTRAL_OPTIONS, TrainConfig
-from rather.training.run import TrainResult, train
+from rather.training.material import Material, read_material, require_fit, require_runnable, seen_by
+from rather.training.run import TrainResult, train_on
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ def sweep(
 ) -> SweepResult:
     """Train once for every combination of `grid` (option → values) into `out/NAME`, over `config`; options as for `train`.
 
-    Every combination is checked before the first is trained. The same call goes on where a killed one stopped.
+    Every combination is checked, also against the pairs and the model, before the first is trained. The same call goes on
+    where a killed one stopped.
     Raises ConfigError for a combination that cannot be, and what `train` raises.
     """
     base, out = config or TrainConfig(), Path(out)
@@ -50,6 +53,7 @@ def sweep(
     require_usable(out)
     configs = {name: _combined(base, name, values) for name, values in combinations(grid).items()}
     _require_different(configs)
+    materials = _materials(configs, pairs, model, options)
     identity = {
         **base.model_dump(exclude=set(NEUTRAL_OPTIONS)),
         "grid": {key: list(values) for key, values in grid.items()},
@@ -58,10 +62,27 @@ def sweep(
         results = {}
         for number, (name, own) in enumerate(configs.items(), start=1):
             say(f"sweep: {name} ({number} of {len(configs)})")
-            results[name] = train(pairs, model=model, out=out / name, config=own, **options)
+            results[name] = train_on(materials[name], out=out / name, config=own)
         if not run.done:
             run.finish(outputs=tuple(configs), runs=list(configs))
     return SweepResult(out, results)
+
+
+def _materials(
+    configs: Mapping[str, TrainConfig], pairs: Source, model: str, options: Mapping[str, Any]
+) -> dict[str, Material]:
+    """What each combination is trained on, read once for all that see it alike, and checked with every combination."""
+    read: dict[tuple[object, ...], Material] = {}
+    found = {}
+    for name, config in configs.items():
+        with _blaming(name):
+            require_runnable(config, heldout=options.get("heldout"))
+            key = seen_by(config)
+            if key not in read:
+                read[key] = read_material(pairs, model=model, config=config, **options)
+            require_fit(read[key], config)
+        found[name] = read[key]
+    return found
 
 
 def combinations(grid: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:
@@ -107,7 +128,14 @@ def _require_different(configs: Mapping[str, TrainConfig]) -> None:
 
 
 def _combined(base: TrainConfig, name: str, values: Mapping[str, Any]) -> TrainConfig:
-    try:
+    with _blaming(name):
         return base.changed(values)
+
+
+@contextmanager
+def _blaming(name: str) -> Iterator[None]:
+    """A combination that cannot be is named."""
+    try:
+        yield
     except ConfigError as error:
         raise ConfigError(f"--sweep: {name}: {error}") from error

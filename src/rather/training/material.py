@@ -1,0 +1,102 @@
+"""What a run is made from, read and checked before any weights are: everything that can be wrong with it is said here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rather.errors import ConfigError
+from rather.formats import Source
+from rather.model import Renderer, load_tokenizer, model_hash
+from rather.model.load import window_of
+from rather.training.baseline import Baseline
+from rather.training.batches import Update, all_updates
+from rather.training.config import TrainConfig
+from rather.training.heldout import HeldOutPairs, read_held_out
+from rather.training.mismatch import mismatched
+from rather.training.objective import objective_of, try_out
+from rather.training.precision import require_possible
+from rather.training.prepare import Prepared, prepare
+from rather.training.said import require_both_sides, require_used
+from rather.training.track import require_installed
+
+
+@dataclass(frozen=True)
+class Material:
+    """Pairs (ranked lists, single answers) as a model will see them, and what is held out of them."""
+
+    model: str
+    renderer: Renderer
+    ready: Prepared
+    measured: HeldOutPairs | None
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Content hashes for a run's manifest."""
+        found = {"pairs": self.ready.data_hash, "model": model_hash(self.model)}
+        return found if self.measured is None else {**found, "heldout": self.measured.data_hash}
+
+    def plan(self, config: TrainConfig) -> list[Update]:
+        """Which examples stand in which update."""
+        pairs, batch = len(self.ready.token_pairs), config.batch_pairs
+        return list(all_updates(pairs, batch, epochs=config.epochs, seed=config.seed, shuffle=config.shuffle))
+
+
+def read_material(
+    pairs: Source,
+    *,
+    model: str,
+    config: TrainConfig,
+    heldout: Source | None = None,
+    limit: int | None = None,
+    as_chat: bool = False,
+    skip_bad: bool = False,
+    intended: Sequence[str] = (),
+    allow: Mapping[str, str] | None = None,
+) -> Material:
+    """Read, tokenise and audit. Of `config` only the options of `seen_by` matter. Options as for `train`.
+
+    Raises InputError, ModelError, AuditStop.
+    """
+    renderer = Renderer(
+        load_tokenizer(model),
+        max_length=config.max_length,
+        system_prompt=config.system_prompt,
+        whole=config.objective == "reward",
+    )
+    ready = prepare(pairs, renderer, limit=limit, as_chat=as_chat, skip_bad=skip_bad, intended=intended, allow=allow)
+    renderer.require_system_prompt_acts([item.record.prompt for item in ready.token_pairs])
+    measured = None
+    if heldout is not None:
+        measured = read_held_out(heldout, renderer, trained=ready.token_pairs, as_chat=as_chat, skip_bad=skip_bad)
+    return Material(model, renderer, ready, measured)
+
+
+def seen_by(config: TrainConfig) -> tuple[object, ...]:
+    """The options by which two runs see the same file differently."""
+    return config.max_length, config.system_prompt, config.objective
+
+
+def require_runnable(config: TrainConfig, *, heldout: Source | None) -> None:
+    """Raise ConfigError for what this machine or this call cannot do, before anything is read."""
+    require_installed(config.track)
+    require_possible(config)
+    if config.eval_every is not None and heldout is None:
+        raise ConfigError("--eval-every does nothing without --heldout")
+
+
+def require_fit(material: Material, config: TrainConfig) -> None:
+    """Raise ConfigError or InputError where these examples, this model and these options do not go together."""
+    token_pairs = material.ready.token_pairs
+    records = [item.record for item in token_pairs]
+    require_used(records, config)
+    if material.measured is not None:
+        require_used([item.record for item in material.measured.token_pairs], config)
+    objective = objective_of(config)
+    try_out(objective)
+    if Baseline.of(objective).kept_for == "kto":
+        mismatched(token_pairs, max_length=config.max_length)
+    require_both_sides(records, material.plan(config), config)
+    window = window_of(material.model)
+    if window is not None and config.max_length > window:
+        raise ConfigError(f"--max-length {config.max_length} is longer than the model's window of {window} tokens")
