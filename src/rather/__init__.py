@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rather.errors import RatherError
     from rather.evaluation.run import evaluate
     from rather.formats import read_pairs, write_pairs
+    from rather.pairing.run import pair
     from rather.records import Message, Pair, Question, RankedList, Response, Single
     from rather.reporting import report
     from rather.training.adapter import merge
@@ -42,6 +43,7 @@ _HOMES = {
     "demo": "rather.demos.identity",
     "evaluate": "rather.evaluation.run",
     "merge": "rather.training.adapter",
+    "pair": "rather.pairing.run",
     "preview": "rather.training.preview",
     "read_pairs": "rather.formats",
     "report": "rather.reporting",
@@ -65,6 +67,7 @@ __all__ = [
     "demo",
     "evaluate",
     "merge",
+    "pair",
     "preview",
     "read_pairs",
     "report",
