@@ -27,6 +27,33 @@ from rather.stats.votes import FIRST, SECOND, TIE, Bools, Floats, Ints, Votes, t
 OddsOf = Callable[[Ints, Ints], Odds]
 
 
+class Direct:
+    """Which pairs were compared directly, and which of them were called a tie more often than either answer was named.
+
+    Scores alone cannot tell: those of one vote are drawn towards each other, and those of a pair that everybody called a tie may be
+    drawn apart by what was said of other answers.
+    """
+
+    def __init__(self, votes: Votes, weight: Floats) -> None:
+        low, high, pair_V, turned_V = votes.pairs()
+        upright = np.where(turned_V, SECOND - votes.outcome, votes.outcome)
+        said = np.bincount(pair_V * 3 + upright, weight, len(low) * 3).reshape(-1, 3)
+        self._answers = np.int64(votes.items)
+        self._compared = low * self._answers + high
+        self._ties = self._compared[said[:, TIE] > np.maximum(said[:, FIRST], said[:, SECOND])]
+
+    def compared(self, first: Ints, second: Ints) -> Bools:
+        return self._in(self._compared, first, second)
+
+    def ties(self, first: Ints, second: Ints) -> Bools:
+        return self._in(self._ties, first, second)
+
+    def _in(self, keys: Ints, first: Ints, second: Ints) -> Bools:
+        wanted = np.minimum(first, second) * self._answers + np.maximum(first, second)
+        place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
+        return keys[place] == wanted if len(keys) else np.zeros(len(wanted), bool)
+
+
 @dataclass(frozen=True)
 class Aggregated:
     """What judgments come to.
@@ -34,6 +61,7 @@ class Aggregated:
     score   of each answer; NaN where nothing was said [A]
     group   answers with the same number can be compared with each other [A]
     odds    (first, second) → Odds, NaN for pairs of which nothing is known; None if the aggregate gives no probabilities
+    direct  what was said of pairs directly; None where the odds say that already, or the scores alone count
     middle  a score above which an answer is good by itself; None: its prompt's mean
     judges  what was found of the judges
     models  score of each model, where models were found together with judges
@@ -42,6 +70,7 @@ class Aggregated:
     score: Floats
     group: Ints
     odds: OddsOf | None = None
+    direct: Direct | None = None
     middle: float | None = None
     judges: Judges | None = None
     models: dict[str, float] = field(default_factory=dict)
@@ -72,7 +101,8 @@ def mean(evidence: Evidence) -> Aggregated:
 
 def by_borda(evidence: Evidence) -> Aggregated:
     """Share of its comparisons that an answer won; ratings and rankings count as comparisons."""
-    return Aggregated(borda(evidence.votes), connected(evidence, evidence.votes))
+    votes = evidence.votes
+    return Aggregated(borda(votes), connected(evidence, votes), direct=Direct(votes, votes.weight))
 
 
 def by_bradley_terry(evidence: Evidence) -> Aggregated:
@@ -136,7 +166,8 @@ def by_noisy_bradley_terry(evidence: Evidence, gold: Bools) -> Aggregated:
         odds = _table(low, high, Odds(share[:, FIRST], share[:, TIE], share[:, SECOND]), evidence.answers, odds)
     models = {name: round(float(score), 4) for name, score in zip(evidence.models, found.models, strict=True)}
     group = connected(evidence, votes, by_model=True)
-    return Aggregated(found.scores.score, group, odds, judges=found.judges, models=models)
+    direct = Direct(votes, votes.weight * np.maximum(found.judges.skill, 0)[votes.judge])
+    return Aggregated(found.scores.score, group, odds, direct, judges=found.judges, models=models)
 
 
 RELIABILITY: dict[str, Callable[[Evidence, Bools], Aggregated]] = {
@@ -175,13 +206,15 @@ def connected(evidence: Evidence, votes: Votes, *, by_model: bool = False) -> In
 
 
 def _scored(evidence: Evidence, scores: Scores) -> Aggregated:
+    votes = evidence.votes
     judged = np.zeros(evidence.answers, bool)
-    judged[evidence.votes.first] = judged[evidence.votes.second] = True
+    judged[votes.first] = judged[votes.second] = True
 
     def odds(first: Ints, second: Ints) -> Odds:
         return between(scores.score, scores.tie, first, second)
 
-    return Aggregated(np.where(judged, scores.score, np.nan), connected(evidence, evidence.votes), odds)
+    score = np.where(judged, scores.score, np.nan)
+    return Aggregated(score, connected(evidence, votes), odds, Direct(votes, votes.weight))
 
 
 def _table(low: Ints, high: Ints, known: Odds, answers: int, rest: OddsOf | None) -> OddsOf:

@@ -96,15 +96,22 @@ def _candidates(
 
 
 def _odds(found: Aggregated, better: Ints, worse: Ints) -> tuple[Floats, Floats, Bools, Bools]:
-    """Probability, margin, whether it is a tie, whether anything is known."""
+    """Probability, margin, whether it is a tie, whether anything is known.
+
+    A tie is what scores or odds make equal, what judges who compared the two mostly called one, and, where nobody compared
+    them, what is likelier a tie than not.
+    """
+    called = found.direct.ties(better, worse) if found.direct else np.zeros(len(better), bool)
     if found.odds is None:
         margin = np.round(found.score[better] - found.score[worse], _GRAIN)
-        return np.full(len(better), np.nan), margin, margin == 0, np.ones(len(better), bool)
+        return np.full(len(better), np.nan), margin, called | (margin == 0), np.ones(len(better), bool)
     odds = found.odds(better, worse)
     known = ~np.isnan(odds.first)
+    guessed = odds.tied & ~(found.direct.compared(better, worse) if found.direct else np.zeros(len(better), bool))
     with np.errstate(divide="ignore", invalid="ignore"):
         margin = np.abs(np.clip(np.log(odds.first) - np.log(odds.second), -_SURE, _SURE))
-    return odds.better, np.where(known, margin, 0.0), known & odds.tied, known
+    equal = np.abs(odds.first - odds.second) < 10.0**-_GRAIN
+    return odds.better, np.where(known, margin, 0.0), known & (called | guessed | equal), known
 
 
 def _capped(
