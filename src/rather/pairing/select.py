@@ -82,8 +82,8 @@ def _candidates(
     score, group = np.round(found.score[judged], _GRAIN), found.group[judged]
     order = np.lexsort((answer_lots[judged], -score, group))
     judged, score, group = judged[order], score[order], group[order]
-    starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]]) if len(group) else np.zeros(0, np.int64)
-    ends = np.r_[starts[1:], len(group)]
+    new = np.r_[True, group[1:] != group[:-1]][: len(group)]
+    starts, ends = np.flatnonzero(new), np.flatnonzero(np.r_[new[1:], [True] * bool(len(new))]) + 1
     lots = (prompt_lots[evidence.prompt_A[judged[starts]]] >> np.uint64(1)).astype(np.int64).tolist()
     several = np.unique(evidence.prompt_A[judged[starts[ends - starts > 1]]])
     dropped["prompts without two answers that can be compared"] += evidence.prompts - len(several)
