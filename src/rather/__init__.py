@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rather.formats import read_pairs, write_pairs
     from rather.generation.config import GenerateConfig
     from rather.generation.run import generate
+    from rather.pairing.run import pair
     from rather.records import Message, Pair, Question, RankedList, Response, Single
     from rather.reporting import report
     from rather.training.adapter import merge
@@ -46,6 +47,7 @@ _HOMES = {
     "evaluate": "rather.evaluation.run",
     "generate": "rather.generation.run",
     "merge": "rather.training.adapter",
+    "pair": "rather.pairing.run",
     "preview": "rather.training.preview",
     "read_pairs": "rather.formats",
     "report": "rather.reporting",
@@ -71,6 +73,7 @@ __all__ = [
     "evaluate",
     "generate",
     "merge",
+    "pair",
     "preview",
     "read_pairs",
     "report",

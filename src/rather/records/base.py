@@ -13,9 +13,11 @@ def usable(text: str) -> str:
     """`text`, if a file and a tokenizer can take it. Raises ValueError."""
     if "\x00" in text:
         raise ValueError("contains a NUL character")
-    # Half of a UTF-16 pair, as broken JSON escapes give it: no file and no tokenizer takes it.
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("contains a lone surrogate, which is no character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        # Half of a UTF-16 pair, as broken JSON escapes give it: no file and no tokenizer takes it.
+        raise ValueError("contains a lone surrogate, which is no character") from error
     return text
 
 

@@ -1,4 +1,4 @@
-"""Statistics that several rooms need."""
+"""Statistics that several rooms need: rates with intervals; scores of answers, and trust in judges, from their votes."""
 
 from rather.stats.intervals import Rate, rate
 

@@ -1,0 +1,40 @@
+"""Pairs taken apart into single answers, and single answers put together into pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+
+from rather.records import Pair, Single, content_id
+from rather.records.conversation import plain
+
+
+def unpaired(pairs: Iterable[Pair]) -> tuple[list[Single], int]:
+    """Each answer of the pairs once by itself, chosen as good and rejected as bad; and how many were both, and are left out."""
+    good: dict[str, bool | None] = {}
+    answers: dict[str, tuple[Pair, str]] = {}
+    for pair in pairs:
+        for text, label in ((pair.chosen, True), (pair.rejected, False)):
+            key = content_id([plain(pair.prompt), text])
+            answers.setdefault(key, (pair, text))
+            good[key] = label if good.get(key, label) == label else None
+    singles = [
+        Single(prompt=pair.prompt, completion=text, label=label, tags=pair.tags)
+        for key, (pair, text) in answers.items()
+        if (label := good[key]) is not None
+    ]
+    return singles, sum(label is None for label in good.values())
+
+
+def paired(singles: Iterable[Single]) -> list[Pair]:
+    """Each good answer to a prompt over each bad one, in the order given."""
+    prompts: dict[str, tuple[list[Single], list[Single]]] = {}
+    for single in singles:
+        sides = prompts.setdefault(content_id(plain(single.prompt)), ([], []))
+        sides[not single.label].append(single)
+    return [
+        Pair(prompt=good.prompt, chosen=good.completion, rejected=bad.completion, tags=good.tags)
+        for goods, bads in prompts.values()
+        for good, bad in product(goods, bads)
+        if good.completion != bad.completion
+    ]

@@ -1,0 +1,48 @@
+"""Files, folders and records of judgments → a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from rather.errors import InputError
+from rather.formats import Refusal, iter_judgments
+from rather.pairing import quick
+from rather.pairing.ledger import Ledger
+from rather.records import Judgment
+
+JUDGMENTS = "judgments.jsonl"
+
+QUICK = {"native": quick.native}
+"""name of a reader → what takes its ordinary rows without a record."""
+
+
+def files_of(sources: Sequence[str | Path]) -> list[Path]:
+    """The files that are meant: a folder stands for the judgments that a step wrote into it. Raises InputError."""
+    files = [Path(source) / JUDGMENTS if Path(source).is_dir() else Path(source) for source in sources]
+    for file in files:
+        if not file.exists():
+            what = f"no {JUDGMENTS} in this folder" if file.name == JUDGMENTS and file.parent.is_dir() else "no such file"
+            raise InputError(f"{file.parent if what.startswith('no j') else file}: {what}")
+    resolved = [file.resolve() for file in files]
+    twice = next((file for place, file in enumerate(files) if resolved[place] in resolved[:place]), None)
+    if twice is not None:
+        raise InputError(f"{twice}: is given twice, which would count its votes twice; leave one out")
+    return files
+
+
+def read_into(ledger: Ledger, source: Path | Sequence[Judgment]) -> list[Refusal]:
+    """Put a file's (or all given) judgments into the ledger; the rows that could not be used."""
+    refused: list[Refusal] = []
+    if isinstance(source, Path):
+        taking = {name: partial(takes, ledger) for name, takes in QUICK.items()}
+        found = iter_judgments(source, quick=taking)
+    else:
+        found = iter(source)
+    for item in found:
+        if isinstance(item, Refusal):
+            refused.append(item)
+        else:
+            ledger.add(item)
+    return refused

@@ -1,0 +1,85 @@
+"""reliability.json: what is known of each judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rather.pairing.aggregates import Aggregated
+from rather.pairing.evidence import Evidence
+from rather.stats import rate
+from rather.stats.judges import counted, first_named
+from rather.stats.votes import TIE, Votes, total
+
+SKILL = {
+    "dawid-skene": "how much likelier the judge names an answer when it is the better one than when it is the worse one: 1 of an "
+    "expert, 0 of one that does not look, below 0 of one that says the opposite",
+    "noisy-bradley-terry": "how strongly the judge's verdicts follow the scores: 1 as judges are before anything is known, 0 of one "
+    "that does not look, below 0 of one that says the opposite",
+}
+
+
+def reliability(evidence: Evidence, found: Aggregated, method: str | None, gold: tuple[str, ...]) -> dict[str, Any]:
+    """Judges by number of votes. Intervals are of 95 %; what cannot be known is null."""
+    votes = evidence.votes
+    given, ties = counted(votes)
+    agreed, named = _agreement(votes, found)
+    first, shown = first_named(votes)
+    ratings = np.bincount(evidence.ratings.judge, minlength=len(evidence.judges))
+    rows = []
+    for number in np.lexsort((np.arange(len(given)), -given)).tolist():
+        row: dict[str, Any] = {
+            "judge": evidence.judges[number],
+            "votes": int(given[number]),
+            "ratings": int(ratings[number]),
+            "gold": evidence.judges[number] in gold,
+            "ties": round(float(ties[number]), 4) if given[number] else None,
+            "agrees": _rate(agreed[number], named[number]),
+            "names_first": _rate(first[number], shown[number]),
+        }
+        if found.judges is not None:
+            judges = found.judges
+            row["skill"] = _interval(judges.skill[number], judges.skill_low[number], judges.skill_high[number])
+            row["side_bias"] = _interval(judges.side[number], judges.side_low[number], judges.side_high[number])
+        rows.append(row)
+    return {"reliability": method, "meaning": _meaning(method), "judges": rows, "models": found.models}
+
+
+def _meaning(method: str | None) -> dict[str, str]:
+    said = {
+        "votes": "comparisons of two answers, as given or as ratings and rankings imply them",
+        "ties": "share of ties among the votes",
+        "agrees": "share of its votes for an answer that the aggregate shares; the judge's own votes are among what is aggregated",
+        "names_first": "share of its votes for an answer that name the one shown first; ½ without side bias",
+    }
+    if method is not None:
+        said["skill"] = SKILL[method]
+        said["side_bias"] = "probability that it names the answer shown first where two are equal and it names one; ½ without bias"
+    return said
+
+
+def _agreement(votes: Votes, found: Aggregated) -> tuple[np.ndarray, np.ndarray]:
+    """How often each judge named an answer that the aggregate finds better, and how often it named one of two that differ."""
+    if found.odds is not None:
+        lead = found.odds(votes.first, votes.second).better - 0.5
+    else:
+        lead = found.score[votes.first] - found.score[votes.second]
+    side = np.sign(np.round(np.nan_to_num(lead), 9))
+    counts = (votes.outcome != TIE) & (side != 0)
+    agrees = counts & (1 - votes.outcome == side)
+    return tuple(total(votes.judge, mask.astype(np.float64), votes.judges) for mask in (agrees, counts))  # pyright: ignore
+
+
+def _rate(hits: float, count: float) -> dict[str, Any] | None:
+    if not count:
+        return None
+    found = rate(int(hits), int(count))
+    return _interval(found.value, found.low, found.high)
+
+
+def _interval(value: float, low: float, high: float) -> dict[str, Any]:
+    return {
+        "value": round(float(value), 4),
+        "interval": None if np.isnan(low) else [round(float(low), 4), round(float(high), 4)],
+    }

@@ -1,0 +1,89 @@
+"""Rows taken without a record are the rows that a record would take, and say the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rather.errors import RowError
+from rather.formats import judged
+from rather.pairing import quick
+from rather.pairing.ledger import Ledger
+from rather.records import Comparison, Rating
+
+TURNS = [{"role": "user", "content": "为什么？"}]
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "prompt": st.sampled_from(["Why?", "", "  ", "a\x00b", "\ud800", TURNS, [], [{"role": "assistant", "content": "x"}], [{"role": []}],
+                               [{"role": "user", "content": ""}, {"role": "user", "content": "y"}], None, 3]),
+    "answers": st.sampled_from([["x"], ["x", "y"], ["x", "x"], [], "x", ["x", None], ["", "y"], ["x", "y", "z"], None]),
+    "judge": st.sampled_from(["anna", "", "\t", None, 7]),
+    "models": st.sampled_from([["m"], ["m", None], ["m", "n"], [], "m", None, [""]]),
+    "by": st.sampled_from(["person", "model", "nobody", None, []]),
+    "aspect": st.sampled_from(["style", "", None]),
+    "at": st.sampled_from([1.5, 7, float("nan"), "now", True, None, 10**400]),
+    "tags": st.sampled_from([{}, {"kind": "x"}, {"kind": None}, {"": "x"}, {"kind": 3}, None, []]),
+    "score": st.sampled_from([3, 3.5, True, float("inf"), "3", None, 10**400]),
+    "scale": st.sampled_from([[1, 5], [5, 1], [1], [1, None], "1-5", None, [1.0, 3.0]]),
+    "verdict": st.sampled_from(["a", "b", "tie", "both_bad", "c", None, []]),
+    "confidence": st.sampled_from([0.5, 2, None]),
+    "other": st.just(1),
+}  # fmt: skip
+ORDINARY = {"prompt": "Why?", "judge": "anna"}
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> dict[str, Any]:
+    row: dict[str, Any] = {**ORDINARY, "answers": ["x"], "score": 4, "scale": [1, 5]}
+    if draw(st.booleans()):
+        row = {**ORDINARY, "answers": ["x", "y"], "verdict": "a"}
+    for name in draw(st.lists(st.sampled_from(sorted(FIELDS)), max_size=3, unique=True)):
+        row[name] = draw(FIELDS[name])
+    for name in draw(st.lists(st.sampled_from(sorted(row)), max_size=1)):
+        del row[name]
+    return row
+
+
+def columns(ledger: Ledger) -> list[Any]:
+    texts = [ledger.texts[number] for number in range(len(ledger.texts))]
+    said = [column.tolist() for table in (ledger.compared, ledger.rated) for column in table]
+    names = ledger.judges.names, ledger.models.names, ledger.scales.names, ledger.aspects.names
+    return [texts, said, names, ledger.tags, ledger.answer_models.tolist(), ledger.kinds]
+
+
+@given(rows())
+def test_the_quick_way_and_the_long_way_agree(tmp_path_factory: pytest.TempPathFactory, row: dict[str, Any]) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    try:
+        missing = [name for name in judged.REQUIRED if row.get(name) is None]
+        record = None if missing else judged.parse(dict(row))[0]
+    except RowError:
+        record = None
+    with Ledger(folder) as short, Ledger(folder) as long:
+        if quick.native(short, row):
+            assert record is not None
+            long.add(record)
+            assert columns(short) == columns(long)
+        else:
+            assert columns(short) == columns(long)  # nothing was taken
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Rating(prompt="Why?", answers=("x",), judge="anna", score=4, scale=(1, 5), tags={"kind": "é"}, at=3.0),
+        Rating(prompt="Why?", answers=("x",), judge="anna", score=4, aspect="style", models=("m",), by="model"),
+        Comparison(prompt="Why?", answers=("x", "y"), judge="anna", verdict="both_bad", models=("m", "n")),
+    ],
+)
+def test_what_rather_writes_is_ordinary(tmp_path: Path, record: Rating | Comparison) -> None:
+    row = judged.write(record)
+    with Ledger(tmp_path) as ledger:
+        assert quick.native(ledger, row)
+        assert not quick.native(ledger, {**row, "id": "0" * 16})  # for the long way, which refuses it
+        assert not quick.native(ledger, {**row, "judge": "ben"})
+    with pytest.raises(RowError, match="the row was edited"):
+        judged.parse({**row, "judge": "ben"})
