@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rather.errors import RatherError
     from rather.evaluation.run import evaluate
     from rather.formats import read_pairs, write_pairs
+    from rather.judging.run import judge
     from rather.records import Message, Pair, Question, RankedList, Response, Single
     from rather.reporting import report
     from rather.training.adapter import merge
@@ -41,6 +42,7 @@ _HOMES = {
     "chat": "rather.chatting",
     "demo": "rather.demos.identity",
     "evaluate": "rather.evaluation.run",
+    "judge": "rather.judging.run",
     "merge": "rather.training.adapter",
     "preview": "rather.training.preview",
     "read_pairs": "rather.formats",
@@ -64,6 +66,7 @@ __all__ = [
     "chat",
     "demo",
     "evaluate",
+    "judge",
     "merge",
     "preview",
     "read_pairs",

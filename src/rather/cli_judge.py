@@ -21,7 +21,7 @@ def judge(
     panel: Path | None = None,
     limit: int | None = None,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
-    config: Annotated[JudgeOptions | None, Parameter(name="*")] = None,  # pyright: ignore[reportInvalidTypeForm]
+    config: Annotated[JudgeOptions | None, Parameter(name="*", negative_iterable="")] = None,  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
     """Say which answers are better: by metrics, rules, functions of your own, models, or what users did.
 
@@ -43,7 +43,7 @@ def judge(
     """
     from rather.judging.run import judge as run
 
-    result = run(responses, by=by or (), out=out, panel_file=panel, limit=limit, skip_bad=skip_bad, config=config)
+    result = run(responses, by=by or (), out=out, panel=panel, limit=limit, skip_bad=skip_bad, config=config)
     for name, counts in result.counts.items():
         print(f"{name}: {', '.join(f'{count:,} {what}' for what, count in counts.items())}")
     print(f"judgments: {result.judgments}")

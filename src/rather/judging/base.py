@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from rather.config import Config
 from rather.errors import ConfigError, RowError
@@ -46,6 +46,7 @@ class Outcome:
     refused     responses that cannot be judged, and why: the user's to mend
     unparsable  replies of a model in which there is no verdict
     counts      how often what happened ("asked", "unparsable", "abstained: …")
+    facts       what else was found out, for the manifest
     """
 
     judgments: list[Judgment] = field(default_factory=list)
@@ -53,9 +54,10 @@ class Outcome:
     refused: list[Refusal] = field(default_factory=list)
     unparsable: list[Refusal] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    facts: dict[str, Any] = field(default_factory=dict)
 
-    def refuse(self, response: Response, reason: str) -> None:
-        self.refused.append(Refusal(place_of(response), reason))
+    def refuse(self, record: Response | Judgment, reason: str) -> None:
+        self.refused.append(Refusal(place_of(record), reason))
 
     def abstain(self, reason: str) -> None:
         """Nothing can be said of an answer, and nobody is to blame."""
@@ -67,12 +69,18 @@ class Judge(Config):
 
     kind      what kind of judge its records say that it is
     subject   the field that `--by NAME:VALUE` fills, which also tells two judges of one kind apart
+    reads     what it judges: responses, or a log of events
+    whole     what it says of one prompt depends on the others too
+    neutral   options that change how a run goes and not what it says, so that it may be resumed with others
     """
 
     kind: ClassVar[By] = "metric"
     subject: ClassVar[str | None] = None
+    reads: ClassVar[Literal["responses", "events"]] = "responses"
+    whole: ClassVar[bool] = False
+    neutral: ClassVar[frozenset[str]] = frozenset()
 
-    def judge(self, asked: Sequence[Candidates], *, signed: str) -> Iterator[Outcome]:
+    def judge(self, asked: Sequence[Any], *, signed: str) -> Iterator[Outcome]:
         """One Outcome for each of `asked`, in order. signed: the name that its records carry."""
         raise NotImplementedError
 
@@ -80,13 +88,13 @@ class Judge(Config):
         """Content hashes of the models and files that its judgments depend on, by name."""
         return {}
 
-    def check(self, asked: Sequence[Candidates]) -> None:
+    def check(self, asked: Sequence[Any]) -> None:
         """Raise what can be known to be wrong before the work begins."""
 
 
-def place_of(response: Response) -> str:
-    """How a message calls a response."""
-    return response.source or response.id
+def place_of(record: Response | Judgment) -> str:
+    """How a message calls a response or an event."""
+    return record.source or record.id
 
 
 def writer_of(response: Response) -> str | None:
@@ -94,7 +102,7 @@ def writer_of(response: Response) -> str | None:
     return None if response.model == UNKNOWN else response.model
 
 
-class Abstain(Exception):  # noqa: N818 (nothing went wrong)
+class Abstain(Exception):
     """Raised by a scorer that has nothing to say of an answer."""
 
 

@@ -34,16 +34,20 @@ def open_reward(name: str, *, max_length: int, dtype: Literal["fp32", "bf16"]) -
     """
     config = _config(name)
     if not any("SequenceClassification" in kind for kind in getattr(config, "architectures", None) or ()):
-        raise ModelError(f"{name} is no reward model: it has no head for scores; `rather train --objective reward` makes one")
+        raise ModelError(
+            f"{name} is no reward model: it has no head for scores; `rather train --objective reward` makes one"
+        )
     if config.num_labels != 1:
         labels = ", ".join(str(label) for label in list(config.id2label.values())[:6])
-        raise ModelError(f"{name} has {config.num_labels} outputs ({labels}); a reward model has one: use classifier:{name}")
+        raise ModelError(
+            f"{name} has {config.num_labels} outputs ({labels}); a reward model has one: use classifier:{name}"
+        )
     tokenizer, precision = load_tokenizer(name), torch.bfloat16 if dtype == "bf16" else torch.float32
     window = _window(config, max_length)
     if not tokenizer.chat_template:
         model = _load(name, config)
         read = _reader(tokenizer, window, two=True)
-        return Opened(read, lambda samples: _logits(model, tokenizer, samples, precision)[:, 0].tolist())
+        return Opened(read, lambda samples: _logits(model, samples, precision, types=_types(tokenizer))[:, 0].tolist())
     renderer = Renderer(tokenizer, max_length=window, whole=True)
     try:
         model = load_reward(name, seed=0).model
@@ -51,7 +55,7 @@ def open_reward(name: str, *, max_length: int, dtype: Literal["fp32", "bf16"]) -
         model = _load(name, config)
         return Opened(
             lambda response: sample_of(renderer, response),
-            lambda samples: _logits(model, tokenizer, samples, precision)[:, 0].tolist(),
+            lambda samples: _logits(model, samples, precision)[:, 0].tolist(),
         )
     packed: list[bool] = []
 
@@ -69,13 +73,13 @@ def open_classifier(name: str, label: str, *, max_length: int, dtype: Literal["f
     config = _config(name)
     labels = {str(text): int(index) for index, text in config.id2label.items()}
     if label not in labels:
-        raise ConfigError(f'--label {label}: {name} has no such label{did_you_mean(label, list(labels))}')
+        raise ConfigError(f"--label {label}: {name} has no such label{did_you_mean(label, list(labels))}")
     tokenizer, precision = load_tokenizer(name), torch.bfloat16 if dtype == "bf16" else torch.float32
     model = _load(name, config)
     several = getattr(config, "problem_type", None) == "multi_label_classification" or len(labels) == 1
 
     def of(samples: Sequence[Sample]) -> list[float]:
-        logits = _logits(model, tokenizer, samples, precision)
+        logits = _logits(model, samples, precision, types=_types(tokenizer))
         shares = logits.sigmoid() if several else logits.softmax(dim=-1)
         return shares[:, labels[label]].tolist()
 
@@ -112,21 +116,29 @@ def _reader(tokenizer: PreTrainedTokenizerBase, window: int, *, two: bool) -> Ca
         prompt = response.question.prompt
         asked = prompt if isinstance(prompt, str) else "\n".join(turn.content for turn in prompt)
         texts = (asked, response.text) if two else (response.text,)
-        tokens = tokenizer(*texts).input_ids
+        encoded = tokenizer(*texts)
+        tokens, types = encoded.input_ids, encoded.get("token_type_ids") or []
         if len(tokens) > window:
             raise RowError(f"the text has {len(tokens):,} tokens, and the model takes {window:,}; leave the row out")
-        return Sample(tuple(tokens), 0)
+        return Sample(tuple(tokens), types.index(1) if 1 in types else len(tokens))
 
     return read
 
 
-def _logits(
-    model: Any, tokenizer: PreTrainedTokenizerBase, samples: Sequence[Sample], dtype: torch.dtype
-) -> torch.Tensor:
+def _types(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """True for a model that is told which of its two texts a token belongs to."""
+    return "token_type_ids" in tokenizer.model_input_names
+
+
+def _logits(model: Any, samples: Sequence[Sample], dtype: torch.dtype, *, types: bool = False) -> torch.Tensor:
     """[R, labels] by the model's own forward, an answer at a time: no padding, so nothing for a model to mistake."""
     device = next(model.parameters()).device
     rows = []
     with torch.no_grad(), autocast(device, dtype):
         for sample in samples:
-            rows.append(model(input_ids=torch.tensor([sample.tokens], device=device)).logits[0])
+            given = {"input_ids": torch.tensor([sample.tokens], device=device)}
+            if types:
+                second = len(sample.tokens) - sample.prompt_tokens
+                given["token_type_ids"] = torch.tensor([[0] * sample.prompt_tokens + [1] * second], device=device)
+            rows.append(model(**given).logits[0])
     return torch.stack(rows).float()

@@ -1,4 +1,4 @@
-"""A user's own reward function, in the signature that trainers have settled on: `(prompts, completions, **columns) -> list[float]`."""
+"""A user's own reward function, in the signature that trainers have: `(prompts, completions, **columns) -> list[float]`."""
 
 from __future__ import annotations
 
@@ -105,7 +105,9 @@ def _scores(name: str, function: Callable[..., Any], items: Sequence[_Item]) -> 
         alone = [_scores(name, function, [item])[0] for item in items]
         if not any(isinstance(score, str) for score in alone):
             span = f"{place_of(items[0].response)} to {place_of(items[-1].response)}"
-            raise JudgeError(f"{name} raised {_said(error)} on the {len(items)} answers from {span}, and on none alone") from error
+            raise JudgeError(
+                f"{name} raised {_said(error)} on the {len(items)} answers from {span}, and on none alone"
+            ) from error
         return alone
     scores = _listed(name, returned, items)
     return [_number(name, score) for score in scores]
@@ -159,16 +161,22 @@ def _find(spec: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         if error.name != module and not module.startswith(f"{error.name}."):
             raise ConfigError(f"--by function:{spec}: {module} needs {error.name}, which is not installed") from error
-        raise ConfigError(f"--by function:{spec}: no module {error.name} in {here} or among what is installed") from error
+        raise ConfigError(
+            f"--by function:{spec}: no module {error.name} in {here} or among what is installed"
+        ) from error
     except Exception as error:
         raise ConfigError(f"--by function:{spec}: {module} cannot be imported: {_said(error)}") from error
     function = getattr(found, name, None)
     if not callable(function):
         known = [key for key, value in vars(found).items() if inspect.isfunction(value) and not key.startswith("_")]
-        raise ConfigError(f"--by function:{spec}: {module} has no function {name}{did_you_mean(name, known) if known else ''}")
+        raise ConfigError(
+            f"--by function:{spec}: {module} has no function {name}{did_you_mean(name, known) if known else ''}"
+        )
     for word in ("prompts", "completions"):
         if not _takes(function, word):
-            raise ConfigError(f"--by function:{spec}: {name} takes no {word}; it must take prompts, completions and **columns")
+            raise ConfigError(
+                f"--by function:{spec}: {name} takes no {word}; it must take prompts, completions and **columns"
+            )
     return function
 
 

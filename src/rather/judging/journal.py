@@ -30,6 +30,7 @@ class Journal:
         self.refused: list[Refusal] = []
         self.unparsable: list[Refusal] = []
         self.counts: Counter[str] = Counter()
+        self.facts: dict[str, Any] = {}
         whole = 0
         for line, entry in self._lines():
             whole += len(line)
@@ -47,6 +48,7 @@ class Journal:
             "refused": [[refusal.place, refusal.reason] for refusal in outcome.refused],
             "unparsable": [[refusal.place, refusal.reason] for refusal in outcome.unparsable],
             "counts": dict(outcome.counts),
+            "facts": outcome.facts,
         }
         self._file.write(json.dumps(entry, ensure_ascii=False).encode("utf-8") + b"\n")
         self._file.flush()
@@ -63,6 +65,7 @@ class Journal:
     def _count(self, entry: dict[str, Any]) -> None:
         self.done += 1
         self.counts.update(entry["counts"])
+        self.facts |= entry["facts"]
         self.counts["judgments"] += len(entry["judgments"])
         self.refused += [Refusal(*said) for said in entry["refused"]]
         self.unparsable += [Refusal(*said) for said in entry["unparsable"]]

@@ -28,8 +28,8 @@ class Member:
     @property
     def config(self) -> dict[str, Any]:
         """What its judgments depend on, for the run's identity."""
-        neutral = getattr(type(self.judge), "neutral", frozenset())
-        return {"by": self.key, "signed": self.signed, **self.judge.model_dump(exclude=neutral, mode="json")}
+        options = self.judge.model_dump(exclude=set(self.judge.neutral), mode="json")
+        return {"by": self.key, "signed": self.signed, **options}
 
 
 def _all_options() -> dict[str, Any]:
@@ -46,7 +46,7 @@ JudgeOptions: type[Config] = create_model("JudgeOptions", __base__=Config, **_al
 JudgeOptions.__doc__ = "Options of all judges. Each reaches every judge of the run that has it."
 
 
-def panel(by: Sequence[By], options: Mapping[str, Any], file: Path | None = None) -> list[Member]:
+def members_of(by: Sequence[By], options: Mapping[str, Any], file: Path | None = None) -> list[Member]:
     """The judges of a run. Raises ConfigError for an unknown one, an option that reaches none, and two under one name."""
     options = {name: value for name, value in options.items() if value is not None}
     members = [_member(entry, options) for entry in by]
@@ -56,10 +56,14 @@ def panel(by: Sequence[By], options: Mapping[str, Any], file: Path | None = None
             if not takers:
                 raise ConfigError(f'unknown option "{name}"{did_you_mean(name, list(JudgeOptions.model_fields))}')
             given = ", ".join(member.key for member in members) or "no --by"
-            raise ConfigError(f"--{name.replace('_', '-')} does nothing with {given}; it belongs to {', '.join(takers)}")
+            raise ConfigError(
+                f"--{name.replace('_', '-')} does nothing with {given}; it belongs to {', '.join(takers)}"
+            )
     members += _from_file(file) if file is not None else []
     if not members:
         raise ConfigError(f"nobody judges: give --by NAME; known are {', '.join(JUDGES)}")
+    if len({member.judge.reads for member in members}) > 1:
+        raise ConfigError("behaviour reads a log of events and the other judges responses; run it by itself")
     names = [member.signed for member in members]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -79,7 +83,9 @@ def _member(entry: By, options: Mapping[str, Any], *, signed: str | None = None,
         if kind.subject is None:
             raise ConfigError(f"{where}--by {entry}: {key} takes no value behind a colon")
         if kind.subject in own:
-            raise ConfigError(f"{where}--by {entry}: --{kind.subject.replace('_', '-')} says the same again; leave one out")
+            raise ConfigError(
+                f"{where}--by {entry}: --{kind.subject.replace('_', '-')} says the same again; leave one out"
+            )
         own[kind.subject] = value
     missing = [name for name, field in kind.model_fields.items() if field.is_required() and name not in own]
     if missing:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rather.config import Config
-from rather.errors import ConfigError, InputError, JudgeError
+from rather.errors import InputError, JudgeError
 from rather.formats import Refusal, require_clean, say_refused, write_jsonl, write_refused
-from rather.formats.responses import iter_with_columns
 from rather.formats.rows import Row
-from rather.judging.base import Candidates
+from rather.judging.given import Given, read_candidates, read_events
 from rather.judging.journal import PREFIX, Journal
-from rather.judging.options import By, Member, panel
+from rather.judging.options import By, Member, members_of
 from rather.progress import say, task
-from rather.records import Question, Response, content_id
+from rather.records import content_id
 from rather.rundir import RunDir, open_run, peak_memory_gb, read_manifest, require_usable
 from rather.stats import rate
 
@@ -38,22 +38,12 @@ class Judged:
         return sum(counts.get("judgments", 0) for counts in self.counts.values())
 
 
-@dataclass
-class Given:
-    """The answers of a file, prompt by prompt, and what of it cannot be judged."""
-
-    groups: list[Candidates]
-    refused: list[Refusal]
-    rows: int
-    merged: int
-
-
 def judge(
     responses: str | Path,
     *,
     by: Sequence[By] = (),
     out: str | Path,
-    panel_file: str | Path | None = None,
+    panel: str | Path | None = None,
     limit: int | None = None,
     skip_bad: bool = False,
     config: Config | None = None,
@@ -62,18 +52,19 @@ def judge(
     """Ask every judge of the panel about every answer, and write `out/judgments.jsonl`. The same call resumes.
 
     by: judges by name, "NAME" or "NAME:VALUE", or (name to sign with, Judge). config, options: of all judges together.
-    limit: judge the answers to the first so many prompts.
+    panel: a file with a list of them. limit: judge the answers to the first so many prompts.
     Raises InputError for rows that cannot be judged (unless `skip_bad`), ConfigError, and JudgeError.
     """
     started, out = time.monotonic(), Path(out)
     given_options = {**(config.model_dump(exclude_none=True) if config else {}), **options}
-    members = panel([by] if isinstance(by, str) else by, given_options, None if panel_file is None else Path(panel_file))
+    members = members_of([by] if isinstance(by, str) else by, given_options, None if panel is None else Path(panel))
     require_usable(out)
-    given = read_candidates(responses, limit=limit)
+    read = read_events if members[0].judge.reads == "events" else read_candidates
+    given = read(responses, limit=limit)
     if not skip_bad:
         require_clean(given.refused, given.rows)
     if not given.groups:
-        raise InputError(f"{responses}: no usable response in {given.rows:,} rows")
+        raise InputError(f"{responses}: no usable row in {given.rows:,}")
     for member in members:
         member.judge.check(given.groups)
     inputs = {"responses": content_id([group.id for group in given.groups])}
@@ -84,45 +75,6 @@ def judge(
             say(f"{out}: already judged")
             return _kept(out)
         return _judged(run, members, given, skip_bad=skip_bad, started=started)
-
-
-def read_candidates(source: str | Path, *, limit: int | None = None) -> Given:
-    """The answers of a file or folder, grouped by prompt in the order in which prompts first appear.
-
-    Equal answers to one prompt are one. An answer that says nothing is refused: no judgment could tell what it is of.
-    """
-    if limit is not None and limit < 1:
-        raise ConfigError(f"--limit {limit}: must be 1 or more")
-    groups: dict[str, _Group] = {}
-    given = Given([], [], 0, 0)
-    for found in iter_with_columns(source):
-        given.rows += 1
-        if isinstance(found, Refusal):
-            given.refused.append(found)
-            continue
-        response, columns = found
-        if not response.text.strip():
-            given.refused.append(Refusal(response.source or response.id, "the response is empty"))
-            continue
-        if response.question.id not in groups and limit is not None and len(groups) >= limit:
-            continue
-        group = groups.setdefault(response.question.id, _Group(response.question))
-        if response.text in group.answers:
-            given.merged += 1
-        else:
-            group.answers[response.text] = (response, columns)
-    given.groups = [group.candidates() for group in groups.values()]
-    return given
-
-
-@dataclass
-class _Group:
-    question: Question
-    answers: dict[str, tuple[Response, Row]] = field(default_factory=dict)
-
-    def candidates(self) -> Candidates:
-        responses, columns = zip(*self.answers.values(), strict=True)
-        return Candidates(self.question, responses, columns)
 
 
 def _judged(run: RunDir, members: Sequence[Member], given: Given, *, skip_bad: bool, started: float) -> Judged:
@@ -150,10 +102,10 @@ def _judged(run: RunDir, members: Sequence[Member], given: Given, *, skip_bad: b
     if unparsable:
         write_refused(run.path / UNPARSABLE, unparsable)
         outputs.append(UNPARSABLE)
-    responses = sum(len(group.responses) for group in given.groups)
+    facts = {m.signed: j.facts for m, j in zip(members, journals, strict=True) if j.facts}
     run.finish(
-        outputs=outputs, prompts=len(given.groups), responses=responses, merged=given.merged, refused=len(refused),
-        counts=counts, seconds=round(time.monotonic() - started, 3), peak_memory_gb=peak_memory_gb(),
+        outputs=outputs, prompts=len(given.groups), rows=given.rows, merged=given.merged, refused=len(refused),
+        counts=counts, facts=facts, seconds=round(time.monotonic() - started, 3), peak_memory_gb=peak_memory_gb(),
     )  # fmt: skip
     for journal in journals:
         journal.path.unlink()
@@ -162,10 +114,16 @@ def _judged(run: RunDir, members: Sequence[Member], given: Given, *, skip_bad: b
 
 def _ask(member: Member, journal: Journal, given: Given, *, skip_bad: bool) -> None:
     """One judge's part, from where its journal ends."""
-    _require_parsable(member, journal, over=False)
-    left = given.groups[journal.done :]
-    with task(member.signed, len(given.groups), done=journal.done) as bar:
-        for outcome in member.judge.judge(left, signed=member.signed) if left else ():
+    _require_parsable(member, journal, over=journal.done == len(given.groups))
+    done, total = journal.done, len(given.groups)
+    if done == total:
+        return
+    if member.judge.whole:
+        said = itertools.islice(member.judge.judge(given.groups, signed=member.signed), done, None)
+    else:
+        said = member.judge.judge(given.groups[done:], signed=member.signed)
+    with task(member.signed, total, done=done) as bar:
+        for outcome in said:
             if outcome.refused and not skip_bad:
                 first = outcome.refused[0]
                 raise InputError(f"{first.place}: {member.signed}: {first.reason}; mend the row or pass --skip-bad")
@@ -198,7 +156,9 @@ def _why_nothing(refused: Sequence[Refusal], counts: dict[str, dict[str, int]]) 
         return f"{refused[0].place}: {refused[0].reason}"
     reasons: Counter[str] = Counter()
     for said in counts.values():
-        reasons.update({name.removeprefix("abstained: "): n for name, n in said.items() if name.startswith("abstained")})
+        reasons.update(
+            {name.removeprefix("abstained: "): n for name, n in said.items() if name.startswith("abstained")}
+        )
     return ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3)) or "no prompt has two answers"
 
 

@@ -1,4 +1,4 @@
-"""Models that score answers: reward models, text classifiers, and a policy's own implicit reward. torch is imported when they run."""
+"""Models that score answers: reward models, text classifiers, a policy's implicit reward. torch is imported when they run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Scores = Callable[[Sequence["Sample"]], list[float]]
 
 
 class RewardModel(Judge):
-    """A reward model's score of the whole conversation: any sequence classifier of transformers with one output, `rather`'s own included."""
+    """A reward model's score of the whole conversation: any sequence classifier with one output, `rather`'s own among them."""
 
     kind: ClassVar[By] = "model"
     subject: ClassVar[str | None] = "reward_model"
@@ -105,7 +105,9 @@ class Implicit(Judge):
         precision = torch.bfloat16 if self.dtype == "bf16" else torch.float32
         models = [load(self.policy), load(self.reference)]
         if models[0].tokenizer.get_vocab() != models[1].tokenizer.get_vocab():
-            raise ConfigError(f"{self.policy} and {self.reference} have different tokenizers; the probabilities do not compare")
+            raise ConfigError(
+                f"{self.policy} and {self.reference} have different tokenizers; the probabilities do not compare"
+            )
         window = min([self.max_length, *(model.window for model in models if model.window)])
         renderer = Renderer(models[0].tokenizer, max_length=window)
         packed: dict[int, bool] = {}
@@ -127,7 +129,9 @@ def sample_of(renderer: Any, response: Response) -> Sample:
     """A whole conversation's tokens. Raises RowError for one that cannot be scored as it stands."""
     item = renderer.example(Single(prompt=response.question.prompt, completion=response.text, label=True))
     if any(item.truncated):
-        raise RowError(f"prompt and response have more than {renderer.max_length:,} tokens; raise --max-length, if the model goes on")
+        raise RowError(
+            f"prompt and response have more than {renderer.max_length:,} tokens; raise --max-length, or leave the row out"
+        )
     return item.samples[0]
 
 
@@ -170,7 +174,9 @@ def _rate(
         for response, _ in items:
             score = next(found)
             if not math.isfinite(score):
-                raise ModelError(f"{signed} gives {response.source or response.id} the score {score}; its weights are damaged")
+                raise ModelError(
+                    f"{signed} gives {response.source or response.id} the score {score}; its weights are damaged"
+                )
             outcome.judgments.append(rating(response, score, signed=signed, kind="model", scale=scale))
         yield outcome
 
