@@ -113,7 +113,7 @@ def test_what_is_known_to_be_wrong_before_it_is_called(rewards: Any) -> None:
         judged(rewards("1 / 0"), "a")
     with pytest.raises(ConfigError, match="needs not_there_at_all, which is not installed"):
         judged(rewards("import not_there_at_all"), "a")
-    with pytest.raises(ConfigError, match="must be MODULE:FUNCTION"):
+    with pytest.raises(ConfigError, match="must be module:function, as in"):
         JUDGES["function"].build({"function": "rewards"})
     outcome = judged(
         rewards("def f(prompts, completions, gold):\n    return gold"), "a", "b", columns=[{"gold": 1}, {}]

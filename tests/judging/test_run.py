@@ -158,15 +158,15 @@ def test_every_judge_has_a_line_of_help_and_one_meaning_for_each_option() -> Non
     assert (member.signed, member.key) == ("length", "length")
 
 
-SLOW = """
+WAITS = """
 import time
 from pathlib import Path
 
 def f(prompts, completions):
     with Path("asked").open("a") as file:
-        for prompt in prompts:
-            file.write(prompt + "\\n")
-    time.sleep(0.05)
+        file.writelines(prompt + "\\n" for prompt in prompts)
+    while len(Path("asked").read_text().splitlines()) >= 20 and not Path("go").exists():
+        time.sleep(0.01)
     return [float(len(text)) for text in completions]
 """
 
@@ -174,7 +174,7 @@ def f(prompts, completions):
 def test_a_killed_run_goes_on_and_asks_nothing_again(write_file: WriteFile, tmp_path: Path) -> None:
     rows = [{"prompt": f"Q{number}", "response": "answer " * (number + 1)} for number in range(60)]
     write_file(rows, "r.jsonl")
-    write_file(SLOW, "slow_rewards.py")
+    write_file(WAITS, "slow_rewards.py")
     command = [
         sys.executable, "-m", "rather", "judge", "r.jsonl", "--by", "length", "--by", "function:slow_rewards:f",
         "--function-batch", "1", "--out", "out",
@@ -183,21 +183,20 @@ def test_a_killed_run_goes_on_and_asks_nothing_again(write_file: WriteFile, tmp_
     environment = {**os.environ, "PYTHONPATH": source}
     first = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and not (tmp_path / "asked").is_file():
+    asked = tmp_path / "asked"
+    while time.monotonic() < deadline and not (asked.is_file() and len(asked.read_text().splitlines()) == 20):
         time.sleep(0.02)
-    time.sleep(0.5)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    before = (tmp_path / "asked").read_text().splitlines()
-    assert 0 < len(before) < 60
+    assert len(asked.read_text().splitlines()) == 20
+    (tmp_path / "go").touch()
     assert not (tmp_path / "out" / "manifest.json").exists()
     with (tmp_path / "out" / "journal-1.jsonl").open("ab") as file:
         file.write(b'{"judgments": [')  # as a kill in the middle of a write leaves it
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    asked = (tmp_path / "asked").read_text().splitlines()
-    assert sorted(set(asked)) == sorted(row["prompt"] for row in rows)
-    assert len(asked) <= 61  # at most what was under way is asked again
+    lines = asked.read_text().splitlines()
+    assert lines == [f"Q{number}" for number in range(20)] + [f"Q{number}" for number in range(19, 60)]
     scores = [r.score for r in read(tmp_path / "out") if isinstance(r, Rating) and r.judge.startswith("function")]
     assert scores == [float(len(row["response"])) for row in rows]
     assert "function:slow_rewards:f: 60 judgments" in done.stdout

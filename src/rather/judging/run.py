@@ -22,6 +22,9 @@ from rather.records import content_id
 from rather.rundir import RunDir, open_run, peak_memory_gb, read_manifest, require_usable
 from rather.stats import rate
 
+# Replies without a verdict that it takes to stop before the end.
+FEW = 10
+
 JUDGMENTS, VOTES, REFUSED, UNPARSABLE = "judgments.jsonl", "votes.jsonl", "refused.jsonl", "unparsable.jsonl"
 
 
@@ -139,7 +142,8 @@ def _require_parsable(member: Member, journal: Journal, *, over: bool) -> None:
     bad, asked = journal.counts["unparsable"], journal.counts["asked"]
     if allowed is None or not bad:
         return
-    if (bad / asked if over else rate(bad, asked).low) > allowed:
+    certain = bad >= FEW and rate(bad, asked).low > allowed  # a few at the start are no share yet
+    if certain or (over and bad / asked > allowed):
         first = journal.unparsable[0]
         raise JudgeError(
             f"{member.signed}: {bad:,} of {asked:,} replies hold no verdict, more than --max-unparsable {allowed:g}; the first, "
