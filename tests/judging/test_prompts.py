@@ -102,6 +102,7 @@ def test_conversations_are_shown_turn_by_turn() -> None:
 
 def test_replies_are_read_strictly() -> None:
     assert read('{"better": "A"}', "better") == "A"
+    assert read('<think>{"better": "B"}?</think>\n{"better": "A"}', "better") == "A"
     assert read('```json\n{"better": "A"}\n```', "better") == "A"
     for reply in (
         "A",

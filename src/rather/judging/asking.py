@@ -39,6 +39,7 @@ class Remembering:
     def __init__(self, open: Callable[[], Ask], *, key: dict[str, Any], folder: Path, at_once: int = AT_ONCE) -> None:
         self._open, self._key, self._folder, self.at_once = open, key, folder, at_once
         self._ask: Ask | None = None
+        self._said = False
         self.asked = 0
 
     def __call__(self, prompts: Sequence[Prompt]) -> list[str]:
@@ -57,10 +58,19 @@ class Remembering:
             self._ask = self._ask or self._open()
             replies = self._ask([prompt for _, prompt in part])
             for (file, prompt), reply in zip(part, replies, strict=True):
-                _keep(file, {"key": self._key, "prompt": _plain(prompt), "reply": reply})
                 known[file] = reply
+                self._remember(file, {"key": self._key, "prompt": _plain(prompt), "reply": reply})
             self.asked += len(part)
         return [known[file] for file in files]
+
+    def _remember(self, file: Path, entry: dict[str, Any]) -> None:
+        """A cache that cannot be written costs the next run time and this one nothing."""
+        try:
+            _keep(file, entry)
+        except OSError as error:
+            if not self._said:
+                say(f"note: what is asked is not kept for later runs: {error}")
+            self._said = True
 
     def _file(self, prompt: Prompt) -> Path:
         name = hashlib.sha256(json.dumps([self._key, _plain(prompt)], sort_keys=True).encode()).hexdigest()
@@ -151,7 +161,7 @@ def server(
             ) from error
         except openai.APIConnectionError as error:
             raise JudgeError(
-                f"{url} cannot be reached ({_said(error)}); start it, and run the same command again"
+                f"{url} cannot be reached ({_said(error.__cause__ or error)}); start it, and run the same command again"
             ) from error
         except openai.APIStatusError as error:
             raise JudgeError(
@@ -201,5 +211,5 @@ def _keep(file: Path, entry: dict[str, Any]) -> None:
         json.dump(entry, opened, ensure_ascii=True)  # whatever a model said, a lone surrogate too
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]

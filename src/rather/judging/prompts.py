@@ -72,8 +72,11 @@ def ordering(key: str, labels: Sequence[str]) -> Form:
 
 
 def read(reply: str, key: str) -> Any:
-    """The value in a reply that is a JSON object with this one key, perhaps in a code fence. Raises ValueError."""
-    text = reply.strip()
+    """The value in a reply that is a JSON object with this one key, perhaps in a code fence. Raises ValueError.
+
+    What a reasoning model thinks aloud before it is not part of the reply.
+    """
+    text = re.sub(r"^\s*<think>.*?</think>", "", reply, count=1, flags=re.DOTALL).strip()
     fenced = re.fullmatch(r"```(?:json)?\s*\n(.*?)\n?\s*```", text, re.DOTALL)
     value = json.loads(fenced.group(1) if fenced else text)
     if not isinstance(value, dict) or set(value) != {key}:
