@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_ROUNDS, _STILL = 2000, 1e-7
+_ROUNDS, _STILL = 1000, 1e-6
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,10 @@ def _fit(answer_N: np.ndarray, place_N: np.ndarray, reacted_N: np.ndarray) -> np
         examined_N = reacted_N + silent_N * theta_N * (1 - alpha_N)
         called_N = reacted_N + silent_N * alpha_N * (1 - theta_N)
         alpha_D = (np.bincount(answer_N, called_N) + strength * prior) / (shown_D + strength)
-        prior = float(alpha_D.mean())
         before, theta_K = theta_K, np.bincount(place_N, examined_N) / shown_K
-        theta_K = theta_K / theta_K.max()
+        top = theta_K.max()  # only the products θ·α are seen: the best place is 1 by agreement
+        theta_K, alpha_D = theta_K / top, alpha_D * top
+        prior = float(alpha_D.mean())
         if np.abs(theta_K - before).max() < _STILL:
             break
     return theta_K.clip(min=1e-3)
