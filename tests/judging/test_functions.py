@@ -111,6 +111,8 @@ def test_what_is_known_to_be_wrong_before_it_is_called(rewards: Any) -> None:
         judged(rewards("def ff(prompts, completions):\n    return [1]"), "a")
     with pytest.raises(ConfigError, match="cannot be imported: ZeroDivisionError"):
         judged(rewards("1 / 0"), "a")
+    with pytest.raises(ConfigError, match="nobody can say what f takes; wrap it in a function"):
+        judged(rewards("f = type('T', (), {'__signature__': 3, '__call__': lambda self: 1})()"), "a")
     with pytest.raises(ConfigError, match="needs not_there_at_all, which is not installed"):
         judged(rewards("import not_there_at_all"), "a")
     with pytest.raises(ConfigError, match="must be module:function, as in"):

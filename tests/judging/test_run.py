@@ -141,7 +141,10 @@ def test_a_panel_from_a_file(write_file: WriteFile, tmp_path: Path) -> None:
 
 
 def test_judges_that_are_made_already(write_file: WriteFile, tmp_path: Path) -> None:
-    judge(write_file(ROWS), by=[("mine", JUDGES["length"].build({"length_target": 6}))], out=tmp_path / "out")
+    mine = ("mine", JUDGES["length"].build({"length_target": 6}))
+    with pytest.raises(ConfigError, match="--length-target does nothing with mine"):
+        judge(write_file(ROWS), by=[mine], out=tmp_path / "out", length_target=3)
+    judge(write_file(ROWS), by=[mine], out=tmp_path / "out")
     assert [r.judge for r in read(tmp_path / "out")] == ["mine"] * 3
 
 

@@ -47,7 +47,8 @@ class RewardFunction(Judge):
         return value
 
     def inputs(self) -> dict[str, str]:
-        source = inspect.getsourcefile(inspect.unwrap(_find(self.function)))
+        _find(self.function)
+        source = getattr(sys.modules[self.function.partition(":")[0]], "__file__", None)
         return {} if source is None or not Path(source).is_file() else {"source": hash_file(Path(source))}
 
     def check(self, asked: Sequence[Candidates]) -> None:
@@ -172,6 +173,10 @@ def _find(spec: str) -> Callable[..., Any]:
         raise ConfigError(
             f"--by function:{spec}: {module} has no function {name}{did_you_mean(name, known) if known else ''}"
         )
+    try:
+        inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"--by function:{spec}: nobody can say what {name} takes; wrap it in a function") from error
     for word in ("prompts", "completions"):
         if not _takes(function, word):
             raise ConfigError(

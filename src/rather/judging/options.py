@@ -50,8 +50,9 @@ def members_of(by: Sequence[By], options: Mapping[str, Any], file: Path | None =
     """The judges of a run. Raises ConfigError for an unknown one, an option that reaches none, and two under one name."""
     options = {name: value for name, value in options.items() if value is not None}
     members = [_member(entry, options) for entry in by]
+    made = [type(member.judge) for entry, member in zip(by, members, strict=True) if isinstance(entry, str)]
     for name in options:
-        if not any(name in type(member.judge).model_fields for member in members if isinstance(member.key, str)):
+        if not any(name in kind.model_fields for kind in made):
             takers = [key for key, judge in JUDGES.items() if name in judge.model_fields]
             if not takers:
                 raise ConfigError(f'unknown option "{name}"{did_you_mean(name, list(JudgeOptions.model_fields))}')
