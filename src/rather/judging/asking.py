@@ -11,7 +11,8 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -130,16 +131,17 @@ def server(
         turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [t.model_dump() for t in prompt]
         given: dict[str, Any] = {"model": model, "messages": turns, "temperature": 0.0, "max_tokens": max_new_tokens}
         async with gate:
+            refused = None
             if holds and form is not None:
                 try:
                     return _text(await client.chat.completions.create(**given, response_format=_response_format(form)))
                 except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                    if holds:
-                        say(
-                            f"note: {url} does not hold {model} to a form ({_said(error)}); replies are read as they come"
-                        )
-                    holds = False
-            return _text(await client.chat.completions.create(**given))
+                    refused = error
+            text = _text(await client.chat.completions.create(**given))
+            if refused is not None and holds:  # it was the form, and nothing else
+                say(f"note: {url} does not hold {model} to a form ({_said(refused)}); replies are read as they come")
+                holds = False
+            return text
 
     async def all_of(prompts: Sequence[Prompt]) -> list[str]:
         gate = asyncio.Semaphore(concurrency)
@@ -153,22 +155,26 @@ def server(
                     job.cancel()
 
     def ask(prompts: Sequence[Prompt]) -> list[str]:
-        try:
+        with _blaming(openai, url, model, timeout):
             return asyncio.run(all_of(prompts))
-        except openai.APITimeoutError as error:
-            raise JudgeError(
-                f"{url} gave no answer in {timeout:g} s; raise --timeout. What was asked is kept"
-            ) from error
-        except openai.APIConnectionError as error:
-            raise JudgeError(
-                f"{url} cannot be reached ({_said(error.__cause__ or error)}); start it, and run the same command again"
-            ) from error
-        except openai.APIStatusError as error:
-            raise JudgeError(
-                f"{url} says {error.status_code} to {model}: {_said(error)}; what was asked is kept"
-            ) from error
 
     return ask
+
+
+@contextmanager
+def _blaming(openai: Any, url: str, model: str, timeout: float) -> Iterator[None]:
+    """What the client raises, as one line with a cure."""
+    try:
+        yield
+    except openai.APITimeoutError as error:
+        raise JudgeError(f"{url} gave no answer in {timeout:g} s; raise --timeout. What was asked is kept") from error
+    except openai.APIConnectionError as error:
+        reason = _said(error.__cause__ or error)
+        raise JudgeError(f"{url} cannot be reached ({reason}); start it, and run the same command again") from error
+    except openai.APIStatusError as error:
+        raise JudgeError(
+            f"{url} says {error.status_code} to {model}: {_said(error)}; what was asked is kept"
+        ) from error
 
 
 def _text(completion: Any) -> str:
