@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rather.errors import JudgeError, ModelError
-from rather.judging.asking import Ask, Remembering, _unspecial, in_process
+from rather.judging.asking import Ask, Refused, Remembering, _unspecial, in_process
 from rather.judging.prompts import choice, read
 from rather.model import load_tokenizer
 from rather.records import Message, Prompt
@@ -130,5 +130,5 @@ def test_a_model_that_cannot_be_asked(tmp_path: Path, tiny: Path) -> None:
     bare = make_model(tmp_path / "bare", template=None)
     with pytest.raises(ModelError, match="has no chat template, so it cannot be asked to judge"):
         in_process(str(bare), None, max_new_tokens=8, dtype="fp32")
-    with pytest.raises(JudgeError, match="takes 2,048 tokens, and a prompt with its answers has"):
+    with pytest.raises(Refused, match=r"what is asked has 3,\d+ tokens, and .* takes 2,048"):
         in_process(str(tiny), None, max_new_tokens=8, dtype="fp32")([turn("x" * 3000)])

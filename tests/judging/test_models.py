@@ -255,6 +255,23 @@ def test_a_server_that_fails(
         judge(write_file(responses("a", "b")), by="pairwise:m", server=url, out=tmp_path / "dead", retries=0)
 
 
+def test_a_prompt_that_the_model_cannot_be_asked_is_refused_and_the_others_are_judged(
+    tiny: Path, write_file: WriteFile, tmp_path: Path
+) -> None:
+    rows = [
+        *responses("one", "two", prompt="P"),
+        *responses("one", "x" * 3000, prompt="Q"),
+        *responses("a", "b", prompt="R"),
+    ]
+    file, by = write_file(rows, "r.jsonl"), f"pairwise:{tiny}"
+    with pytest.raises(
+        InputError, match=r"r.jsonl:3: pairwise:tiny: what is asked has \d,\d+ tokens, and .* takes 2,048; mend"
+    ):
+        judge(file, by=by, out=tmp_path / "out")
+    result = judge(file, by=by, out=tmp_path / "out", skip_bad=True)
+    assert (result.total, result.refused) == (2, 1)
+
+
 def test_options_that_cannot_act(write_file: WriteFile, tmp_path: Path) -> None:
     file, out = write_file(responses("a", "b")), tmp_path / "out"
     with pytest.raises(ConfigError, match="--timeout does nothing without --server"):

@@ -29,6 +29,15 @@ Ask = Callable[[Sequence[Prompt]], list[str]]
 AT_ONCE = 16
 
 
+class Refused(Exception):
+    """Raised by an Ask for a prompt that its model cannot be asked."""
+
+    def __init__(self, prompt: Prompt, reason: str) -> None:
+        super().__init__(reason)
+        self.prompt = prompt
+        self.reason = reason
+
+
 class Remembering:
     """An Ask that asks another one only what was never asked before with the same `key`; `asked` counts what was.
 
@@ -97,12 +106,10 @@ def in_process(model: str, form: Form | None, *, max_new_tokens: int, dtype: str
 
     def ask(prompts: Sequence[Prompt]) -> list[str]:
         safe = [_unspecial(prompt, special) for prompt in prompts]
-        lengths = [len(renderer.prompt_tokens(prompt)) for prompt in safe]
-        if loaded.window is not None and max(lengths) + max_new_tokens > loaded.window:
-            raise JudgeError(
-                f"{model} takes {loaded.window:,} tokens, and a prompt with its answers has {max(lengths):,}; use a model with a "
-                "longer window, or leave the prompt out"
-            )
+        for prompt, text in zip(prompts, safe, strict=True):
+            length = len(renderer.prompt_tokens(text))
+            if loaded.window is not None and length + max_new_tokens > loaded.window:
+                raise Refused(prompt, f"what is asked has {length:,} tokens, and {model} takes {loaded.window:,}")
         if choose is not None:
             return [choose(prompt) for prompt in safe]
         questions = [Question(prompt=prompt) for prompt in safe]
@@ -137,7 +144,10 @@ def server(
                     return _text(await client.chat.completions.create(**given, response_format=_response_format(form)))
                 except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                     refused = error
-            text = _text(await client.chat.completions.create(**given))
+            try:
+                text = _text(await client.chat.completions.create(**given))
+            except openai.BadRequestError as error:  # most often it is too long
+                raise Refused(prompt, f"{url} says {error.status_code} to {model}: {_said(error)}") from error
             if refused is not None and holds:  # it was the form, and nothing else
                 say(f"note: {url} does not hold {model} to a form ({_said(refused)}); replies are read as they come")
                 holds = False

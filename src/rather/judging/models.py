@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from rather.errors import ConfigError
 from rather.formats import Refusal
-from rather.judging.asking import AT_ONCE, Ask, Remembering, in_process, server
+from rather.judging.asking import AT_ONCE, Ask, Refused, Remembering, in_process, server
 from rather.judging.base import Candidates, Judge, Outcome, place_of, rating, writer_of
 from rather.judging.family import warn_of_kinship
 from rather.judging.prompts import LABELS, RUBRIC, Form, ask_about, choice, ordering, read
@@ -126,8 +126,7 @@ class Pairwise(ModelJudge):
                 for left, right in shown
             ]
 
-        for replied in _replies(asked, plan, self.ask(form)):
-            yield _both_orders(replied, form, signed)
+        return _outcomes(asked, plan, self.ask(form), lambda replied: _both_orders(replied, form, signed))
 
     def _pairs(self, candidates: Candidates) -> list[tuple[Response, Response]]:
         pairs = list(itertools.combinations(candidates.responses, 2))
@@ -163,20 +162,7 @@ class Rubric(ModelJudge):
                 ((response, aspect), self._prompt(candidates, response, aspect, form)) for response, aspect in items
             ]
 
-        for replied in _replies(asked, plan, self.ask(form)):
-            outcome = Outcome()
-            for (response, aspect), reply in replied:
-                outcome.counts["asked"] += 1
-                try:
-                    score = _whole(read(reply, form.key), low, high)
-                except ValueError as error:
-                    _unparsable(outcome, response, reply, error)
-                    continue
-                scale = (float(low), float(high))
-                outcome.judgments.append(
-                    rating(response, score, signed=signed, kind="model", scale=scale, aspect=aspect)
-                )
-            yield outcome
+        return _outcomes(asked, plan, self.ask(form), lambda replied: _scores(replied, form, self.scale, signed))
 
     def _prompt(self, candidates: Candidates, response: Response, aspect: str | None, form: Form) -> Prompt:
         low, high = self.scale
@@ -200,8 +186,7 @@ class Listwise(ModelJudge):
             return [(shown, ask_about(candidates.question.prompt, texts, rubric=self.rubric, task=task, form=form))]
 
         # The schema is the same for any number of answers; only the example in the prompt is not.
-        for replied in _replies(asked, plan, self.ask(ordering("order", "ABC"))):
-            yield _in_order(replied, signed)
+        return _outcomes(asked, plan, self.ask(ordering("order", "ABC")), lambda replied: _in_order(replied, signed))
 
 
 def agreed(first: Comparison, second: Comparison) -> Comparison:
@@ -216,20 +201,43 @@ def agreed(first: Comparison, second: Comparison) -> Comparison:
 
 
 Asked = TypeVar("Asked")
+Plan = Callable[[Candidates], list[tuple[Asked, Prompt]]]
+Reader = Callable[[list[tuple[Asked, str]]], Outcome]
 
 
-def _replies(
-    asked: Sequence[Candidates], plan: Callable[[Candidates], list[tuple[Asked, Prompt]]], ask: Remembering
-) -> Iterator[list[tuple[Asked, str]]]:
-    """What was asked of each prompt's answers, with the replies. Prompts go together until there is enough to ask at once."""
-    waiting: list[list[tuple[Asked, Prompt]]] = []
+def _outcomes(
+    asked: Sequence[Candidates], plan: Plan[Asked], ask: Remembering, read: Reader[Asked]
+) -> Iterator[Outcome]:
+    """What `read` makes of the replies to each prompt's plan. Prompts go together until there is enough to ask at once."""
+    waiting: list[tuple[Candidates, list[tuple[Asked, Prompt]]]] = []
     for number, candidates in enumerate(asked, start=1):
-        waiting.append(plan(candidates))
-        if number == len(asked) or sum(map(len, waiting)) >= ask.at_once:
-            replies = iter(ask([prompt for items in waiting for _, prompt in items]))
-            for items in waiting:
-                yield [(what, next(replies)) for what, _ in items]
+        waiting.append((candidates, plan(candidates)))
+        if number == len(asked) or sum(len(items) for _, items in waiting) >= ask.at_once:
+            yield from _together(waiting, ask, read)
             waiting = []
+
+
+def _together(
+    waiting: Sequence[tuple[Candidates, list[tuple[Asked, Prompt]]]], ask: Remembering, read: Reader[Asked]
+) -> Iterator[Outcome]:
+    """The same for some prompts at once. One that the model cannot be asked is refused, and the others are asked without it."""
+    refused: dict[int, str] = {}
+    while True:
+        try:
+            left = [items for place, (_, items) in enumerate(waiting) if place not in refused]
+            replies = iter(ask([prompt for items in left for _, prompt in items]))
+            break
+        except Refused as error:
+            for place, (_, items) in enumerate(waiting):
+                if any(prompt == error.prompt for _, prompt in items):
+                    refused[place] = error.reason
+    for place, (candidates, items) in enumerate(waiting):
+        if place in refused:
+            outcome = Outcome()
+            outcome.refuse(candidates.responses[0], refused[place])
+            yield outcome
+        else:
+            yield read([(what, next(replies)) for what, _ in items])
 
 
 def _both_orders(replied: Sequence[tuple[tuple[Response, Response], str]], form: Form, signed: str) -> Outcome:
@@ -247,6 +255,22 @@ def _both_orders(replied: Sequence[tuple[tuple[Response, Response], str]], form:
             outcome.judgments.append(result)
         else:
             outcome.abstain("a pair with a reply without a verdict")
+    return outcome
+
+
+def _scores(
+    replied: Sequence[tuple[tuple[Response, str | None], str]], form: Form, scale: tuple[int, int], signed: str
+) -> Outcome:
+    outcome, (low, high) = Outcome(), scale
+    for (response, aspect), reply in replied:
+        outcome.counts["asked"] += 1
+        try:
+            score = _whole(read(reply, form.key), low, high)
+        except ValueError as error:
+            _unparsable(outcome, response, reply, error)
+            continue
+        said = {"scale": (float(low), float(high)), "aspect": aspect}
+        outcome.judgments.append(rating(response, score, signed=signed, kind="model", **said))
     return outcome
 
 

@@ -61,7 +61,8 @@ def choice(key: str, values: Sequence[Any]) -> Form:
     """One of a few values."""
     replies = tuple(json.dumps({key: value}) for value in values)
     kind = "string" if isinstance(values[0], str) else "integer"
-    return Form(key, " or ".join(replies), _object(key, {"type": kind, "enum": list(values)}), replies)
+    example = " or ".join(replies) if len(replies) <= 12 else f"{replies[0]} … {replies[-1]}"
+    return Form(key, example, _object(key, {"type": kind, "enum": list(values)}), replies)
 
 
 def ordering(key: str, labels: Sequence[str]) -> Form:
