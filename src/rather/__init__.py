@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rather.formats import read_pairs, write_pairs
     from rather.generation.config import GenerateConfig
     from rather.generation.run import generate
+    from rather.judging.run import judge
     from rather.pairing.run import pair
     from rather.records import Message, Pair, Question, RankedList, Response, Single
     from rather.reporting import report
@@ -46,6 +47,7 @@ _HOMES = {
     "demo": "rather.demos.identity",
     "evaluate": "rather.evaluation.run",
     "generate": "rather.generation.run",
+    "judge": "rather.judging.run",
     "merge": "rather.training.adapter",
     "pair": "rather.pairing.run",
     "preview": "rather.training.preview",
@@ -72,6 +74,7 @@ __all__ = [
     "demo",
     "evaluate",
     "generate",
+    "judge",
     "merge",
     "pair",
     "preview",

@@ -8,6 +8,7 @@
     │   └── DownloadError       the model (or its wheel) could not be fetched, or is not what it should be
     ├── ServerError             a server that cannot be reached, refuses the key, or does not answer as it should
     ├── RunDirError             an output folder that is taken, locked, read-only or full
+    ├── JudgeError              a judge gave what cannot be used: replies without a verdict, a function that raised
     ├── AuditStop               the audit found that the pairs would teach the wrong thing
     ├── TrainError              training cannot start or go on
     │   └── NonFiniteLoss       a loss or gradient is NaN or infinite
@@ -56,6 +57,10 @@ class ServerError(RatherError):
 
 class RunDirError(RatherError):
     """An output folder is taken by something else, locked, not writable or full."""
+
+
+class JudgeError(RatherError):
+    """A judge cannot be asked, or what it says cannot be used."""
 
 
 class AuditStop(RatherError):

@@ -77,8 +77,7 @@ class Ledger:
         prompt = self.prompt(key_of(judgment.prompt), judgment.tags)
         models = judgment.models or (None,) * len(judgment.answers)
         answers = [
-            self.answer(prompt, text.encode(), model)
-            for text, model in zip(judgment.answers, models, strict=True)
+            self.answer(prompt, text.encode(), model) for text, model in zip(judgment.answers, models, strict=True)
         ]
         weight = 1.0 if judgment.confidence is None else judgment.confidence
         match judgment:
@@ -133,7 +132,15 @@ class Ledger:
         """A comparison. With a confidence c it is c of a vote, and where it names an answer, 1 − c of the opposite vote."""
         self.kinds["comparison"] += 1
         outcome, number = OUTCOMES[verdict], self.judges(judge)
-        _append(self.compared, first, second, outcome, number, 1.0 if confidence is None else confidence, verdict == "both_bad")
+        _append(
+            self.compared,
+            first,
+            second,
+            outcome,
+            number,
+            1.0 if confidence is None else confidence,
+            verdict == "both_bad",
+        )
         if confidence is not None and confidence < 1 and outcome != TIE:
             _append(self.compared, first, second, SECOND - outcome, number, 1 - confidence, False)
 

@@ -55,7 +55,9 @@ def _meaning(method: str | None) -> dict[str, str]:
     }
     if method is not None:
         said["skill"] = SKILL[method]
-        said["side_bias"] = "probability that it names the answer shown first where two are equal and it names one; ½ without bias"
+        said["side_bias"] = (
+            "probability that it names the answer shown first where two are equal and it names one; ½ without bias"
+        )
     return said
 
 

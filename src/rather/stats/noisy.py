@@ -37,9 +37,7 @@ class NoisyBradleyTerry:
     judges: Judges
 
 
-def noisy_bradley_terry(
-    votes: Votes, *, model: Ints | None = None, gold: Bools | None = None
-) -> NoisyBradleyTerry:
+def noisy_bradley_terry(votes: Votes, *, model: Ints | None = None, gold: Bools | None = None) -> NoisyBradleyTerry:
     """Fit the model. model: who wrote each item, −1 where unknown [I]. gold: judges whose votes are the truth [J]."""
     model = np.full(votes.items, -1, np.int64) if model is None else model
     gold = np.zeros(votes.judges, bool) if gold is None else gold
@@ -73,7 +71,9 @@ class _Fit:
         }  # fmt: skip
         ends = np.cumsum(list(sizes.values()))
         self.places = {name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
-        self.precision = np.concatenate([np.broadcast_to(spread[name], (size,)) for name, size in sizes.items()]) ** -2.0
+        self.precision = (
+            np.concatenate([np.broadcast_to(spread[name], (size,)) for name, size in sizes.items()]) ** -2.0
+        )
         self.centre = np.zeros(ends[-1])
         self.centre[self.places["skill"]] = np.where(gold, GOLD_SKILL, 1.0)
         self.free = np.ones(ends[-1], bool)
