@@ -3,6 +3,8 @@
     questions.txt     a question a line, asked as a user's turn
     questions.jsonl   {"prompt": "…" or turns, "tags": {"kind": "identity"}}
     any file of pairs, ranked lists, single answers or responses: its prompts
+
+Text is UTF-8, plain or gzipped.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 # Words, and every Chinese, Japanese or Korean character for itself.
-_WORD = re.compile(r"[⺀-鿿가-힣ｦ-ﾟ]|[^\W_⺀-鿿가-힣ｦ-ﾟ]+")
+_WORD = re.compile(r"[⺀-⿟々〇ぁ-鿿가-힣ｦ-ﾟ]|[^\W_⺀-鿿가-힣ｦ-ﾟ]+")
 _NEAR = 0.8  # share of common word trigrams from which two answers say nearly the same
 _ORDERS = (1, 2, 3)
 _BLEU_ORDER = 4

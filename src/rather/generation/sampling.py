@@ -49,7 +49,8 @@ def sample(
         on_done(1)
 
     draw(
-        loaded, prompts, draws, stops=renderer.stop_tokens, max_new_tokens=max_new_tokens, dtype=dtype, on_done=done
+        loaded, prompts, draws, stops=renderer.stop_tokens, max_new_tokens=max_new_tokens, dtype=dtype, batch=BATCH,
+        on_done=done,
     )  # fmt: skip
     return [answers[index] for index in range(len(questions))]
 
@@ -86,9 +87,7 @@ def _say_slow(model: str, reason: str) -> None:
     say(f"note: {model} is sampled through transformers' own generate, which is slower: {reason}")
 
 
-def _once(
-    prompts: Sequence[Sequence[int]], draws: Sequence[Draw]
-) -> tuple[list[tuple[int, ...]], list[Draw]]:
+def _once(prompts: Sequence[Sequence[int]], draws: Sequence[Draw]) -> tuple[list[tuple[int, ...]], list[Draw]]:
     """Different prompts alone, and the draws with their indices in these."""
     places: dict[tuple[int, ...], int] = {}
     which = [places.setdefault(tuple(prompt), len(places)) for prompt in prompts]
