@@ -63,7 +63,8 @@ class Served:
 def misbehaving(reply: Callable[[dict[str, Any], int], Reply | None]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Address of a server that answers as `reply(body, number of the request)` says (None: hangs up), and what it was asked.
 
-    Each request that it has heard is there with `path`, `headers`, `at` and `in_flight`, how many it was working on.
+    Each request that it has heard is there with `path`, `headers`, `at` and `until`, between which it was worked on, and
+    `in_flight`, how many others were with it.
     """
     heard: list[dict[str, Any]] = []
     lock, working = threading.Lock(), [0]
@@ -76,12 +77,13 @@ def misbehaving(reply: Callable[[dict[str, Any], int], Reply | None]) -> Iterato
             with lock:
                 working[0] += 1
                 number = len(heard)
-                heard.append({
-                    **body, "path": self.path, "headers": dict(self.headers), "at": time.monotonic(), "in_flight": working[0],
-                })  # fmt: skip
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = {"path": self.path, "headers": headers, "at": time.monotonic(), "in_flight": working[0]}
+                heard.append({**body, **request})
             found = reply(body, number)
             with lock:
                 working[0] -= 1
+                heard[number]["until"] = time.monotonic()
             if found is None:
                 self.close_connection = True
                 return

@@ -36,7 +36,8 @@ def test_a_log_cut_anywhere_keeps_every_whole_line(
         for number, answer in enumerate(answers):
             log.add(ask(number), answer)
             ends.append(path.stat().st_size)
-    path.write_bytes(path.read_bytes()[:cut])
+    assert path.exists() == bool(answers)  # a log of nothing is taken away
+    path.write_bytes(path.read_bytes()[:cut] if answers else b"")
     whole = sum(end <= min(cut, ends[-1]) for end in ends) - 1
     with Log(path) as log:
         assert len(log) == whole

@@ -18,8 +18,8 @@ from rather.errors import InputError, RowError
 from rather.formats.preference import prompt_of, reason_of, tags_of
 from rather.formats.refusals import Refusal
 from rather.formats.rows import Row, kind_of, read_rows
-from rather.records import Response
-from rather.records.conversation import Question
+from rather.records import Question, Response
+from rather.records.base import usable
 
 NAME = "responses.jsonl"
 REQUIRED = ("prompt", "response")
@@ -47,11 +47,17 @@ def parse(row: Row) -> Response:
         if not isinstance(row["tokens"], list):
             raise RowError(f'"tokens" is {kind_of(row["tokens"])}, not a list of ids')
         said["tokens"] = tuple(row["tokens"])
+    if not isinstance(row["response"], str):
+        raise RowError(f'"response" is {kind_of(row["response"])}, not text')
+    try:
+        usable(row["response"])
+    except ValueError as error:
+        raise RowError(f'"response" {error}') from error
     try:
         question = Question(prompt=prompt_of(row["prompt"]), tags=tags_of(row))
         return Response(question=question, text=row["response"], model=row.get("model") or UNKNOWN, **said)
     except ValidationError as error:
-        raise RowError(reason_of(error).replace('"text"', '"response"')) from error
+        raise RowError(reason_of(error)) from error
 
 
 def write(record: Response) -> Row:

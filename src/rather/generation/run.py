@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-from pydantic import ValidationError
 
 from rather.errors import ConfigError, InputError
 from rather.formats import Refusal, require_clean, say_refused, write_jsonl, write_pairs, write_refused
@@ -29,6 +27,7 @@ from rather.pairing.correct import correct as correct_by_rules
 from rather.pairing.identity import Made
 from rather.progress import say, task
 from rather.records import Response
+from rather.records.base import usable
 from rather.rundir import RunDir, hash_file, open_run, peak_memory_gb, read_manifest, require_usable, write_json
 
 LOG, REFUSED, DIVERSITY = "answers.jsonl", "refused.jsonl", "diversity.json"
@@ -80,11 +79,7 @@ def generate(
         require_clean(refused, rows)
     say_refused(refused, rows)
     asks = list(plan(asked, models, config))
-    inputs = {"questions": hash_file(file)}
-    if correct is not None:
-        inputs["rules"] = hash_file(Path(correct))
-    for name in dict.fromkeys([*models, *([config.correct_with] if config.correct_with else [])]):
-        inputs |= backend.inputs(name)
+    inputs = _inputs(backend, {"questions": file, "rules": correct}, [*models, config.correct_with])
     settings = {**config.model_dump(exclude=set(NEUTRAL_OPTIONS)), "models": models, "limit": limit, "as_chat": as_chat}
     with open_run(out, step="generate", config=settings, inputs=inputs) as run:
         if run.done:
@@ -107,6 +102,17 @@ def generate(
             outputs += [PAIRS, EDITS]
         run.finish(outputs=outputs, figures=figures)
         return _result(out, figures)
+
+
+def _inputs(
+    backend: ModuleType, files: Mapping[str, str | Path | None], models: Sequence[str | None]
+) -> dict[str, str]:
+    """What the answers depend on, by content."""
+    found = {name: hash_file(Path(file)) for name, file in files.items() if file is not None}
+    for model in dict.fromkeys(models):
+        if model is not None:
+            found |= backend.inputs(model)
+    return found
 
 
 def _result(out: Path, figures: dict[str, Any]) -> Generated:
@@ -237,12 +243,13 @@ def _usable(ask: Ask, answer: Answer, tally: Tally) -> Response | None:
     if not answer.text.strip():
         return refuse("empty", "says nothing")
     try:
-        return Response(
-            question=ask.question, text=answer.text, model=ask.model, tokens=answer.tokens, seed=ask.seed,
-            finished=answer.finished, temperature=ask.temperature, system=ask.system,
-        )  # fmt: skip
-    except ValidationError as error:
-        return refuse("unusable", error.errors()[0]["msg"].removeprefix("Value error, "))
+        usable(answer.text)
+    except ValueError as error:
+        return refuse("unusable", str(error))
+    return Response(
+        question=ask.question, text=answer.text, model=ask.model, tokens=answer.tokens, seed=ask.seed,
+        finished=answer.finished, temperature=ask.temperature, system=ask.system,
+    )  # fmt: skip
 
 
 def _written(out: Path) -> Iterator[Response]:

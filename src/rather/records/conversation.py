@@ -51,6 +51,7 @@ class Question(Record):
 class Response(Record):
     """An answer to a question.
 
+    text         as the model said it; a model can say what no pair and no file may hold
     model        who wrote it: a model's folder or name, or whatever a file says of it
     tokens       the ids that the model produced, end-of-turn included if it `finished` its turn by itself. They are kept
                  because tokenising `text` again need not give the same ids, and only those were drawn with the model's
@@ -62,7 +63,7 @@ class Response(Record):
     """
 
     question: Question
-    text: Text
+    text: str
     model: str
     tokens: tuple[int, ...] | None = None
     seed: int | None = None
