@@ -23,7 +23,7 @@ def test_questions_in_answers_out(
     assert " answers to 2 questions, " in said[0]
     assert "self-BLEU" in said[0]
     assert said[1] == f"responses: {out / 'responses.jsonl'}"
-    rows = [json.loads(line) for line in (out / "responses.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (out / "responses.jsonl").read_text(encoding="utf-8").split("\n") if line]
     assert {row["prompt"][0]["content"] for row in rows} == set(QUESTIONS.split("\n")) - {""}
     assert main(command) == 0
     assert "already done" in capsys.readouterr().err
@@ -34,7 +34,7 @@ def test_options_in_a_file(tiny: Path, write_file: WriteFile, tmp_path: Path) ->
     out = tmp_path / "out"
     file = write_file(QUESTIONS, "q.txt")
     assert main(["generate", str(file), "--model", str(tiny), "--out", str(out), "--config", str(config)]) == 0
-    rows = [json.loads(line) for line in (out / "responses.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (out / "responses.jsonl").read_text(encoding="utf-8").split("\n") if line]
     assert {row["temperature"] for row in rows} <= {0.5, 1.5}
     assert {row["system"] for row in rows} == {"X"}
 

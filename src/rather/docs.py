@@ -87,7 +87,7 @@ each is asked once, however often it stands there. Plain text is continued; `--a
 here, whatever stopped it |
 | `manifest.json` | configuration, inputs by content, counts; written last |
 
-Every answer has a seed of its own, made from `--seed`, question, model, system prompt, temperature and number. In this
+Every answer has a seed of its own, made from `--seed`, question, place of the model, system prompt, temperature and number. In this
 process it alone decides the answer's random numbers, whatever is drawn beside it; a server is sent it and does what it does.
 
 Models of the families llama, mistral, qwen2 and qwen3 are decoded by a loop of `rather`'s own; others by transformers' `generate`,

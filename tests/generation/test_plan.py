@@ -32,8 +32,9 @@ def test_n_answers_by_each_model_at_each_temperature_with_each_system_prompt_but
 
 def test_a_seed_depends_on_what_is_asked_and_on_nothing_beside_it() -> None:
     alone = {ask.key for ask in asks([CHAT], n=2)}
-    assert alone < {ask.key for ask in asks([TEXT, CHAT, OWN_SYSTEM], ["z", "m"], n=4, temperature=[0.7, 1.0])}
+    assert alone < {ask.key for ask in asks([TEXT, CHAT, OWN_SYSTEM], ["m", "z"], n=4, temperature=[0.7, 1.0])}
     assert not alone & {ask.key for ask in asks([CHAT], n=2, seed=1)}
+    assert [ask.seed for ask in asks([CHAT], ["here"])] == [ask.seed for ask in asks([CHAT], ["there"])]
 
 
 def test_a_system_prompt_stands_before_conversations_that_have_none() -> None:

@@ -26,7 +26,7 @@ ROWS: list[Any] = [{"prompt": [{"role": "user", "content": text}], "tags": {"kin
 
 
 def rows_of(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 
 def test_answers_seeds_counts_and_figures(tiny: Path, write_file: WriteFile, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_nothing_is_asked_again_after_kill_9(tiny: Path, write_file: WriteFile, 
     out = tmp_path / "out"
     command = [
         sys.executable, "-m", "rather", "generate", str(write_file(rows)), "--model", str(tiny), "--out", str(out),
-        "--n", "4", "--temperature", "1", "--max-new-tokens", "60", "--batch", "8",
+        "--n", "4", "--temperature", "1", "--max-new-tokens", "150", "--batch", "8",
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     log = out / LOG
