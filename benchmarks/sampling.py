@@ -108,7 +108,9 @@ def main() -> None:
         settings = {key: value for key, value in vars(args).items() if key != "out"}
         threads = torch.get_num_threads()
         args.out.write_text(
-            json.dumps({"settings": settings, "threads": threads, "tokens_per_second": found, "ratios": ratios}, indent=1)
+            json.dumps(
+                {"settings": settings, "threads": threads, "tokens_per_second": found, "ratios": ratios}, indent=1
+            )
         )
 
 

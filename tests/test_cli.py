@@ -19,7 +19,7 @@ from rather.cli import main
 from tests.conftest import WriteFile
 from tests.tiny import make_model
 
-COMMANDS = ["demo", "train", "audit", "preview", "evaluate", "merge", "report", "chat"]
+COMMANDS = ["demo", "generate", "train", "audit", "preview", "evaluate", "merge", "report", "chat"]
 ROWS = [{"prompt": f"Question {i}?", "chosen": f" It is {i}.", "rejected": f" Ask {i + 9} others!"} for i in range(8)]
 CHAT = {
     "prompt": [{"role": "user", "content": "Hi"}],

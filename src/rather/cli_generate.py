@@ -24,6 +24,7 @@ def generate(
     limit: int | None = None,
     as_chat: Annotated[bool, Parameter(negative="")] = False,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
+    correct: Path | None = None,
     config: Annotated[GenerateConfig | None, Parameter(name="*")] = None,
 ) -> None:
     """Ask a model for several answers to each question. The same command goes on where it was stopped.
@@ -42,16 +43,24 @@ def generate(
         Make each plain-text prompt a user's turn.
     skip_bad
         List rows that cannot be asked in refused.jsonl and go on without them.
+    correct
+        TOML file of rules: each answer that they change becomes a pair, as they make it over as it was.
     """
     from rather.generation.run import generate as run
 
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit {limit}: must be 1 or more")
     result = run(
-        questions, out=out, model=model or (), limit=limit, as_chat=as_chat, skip_bad=skip_bad, config=config
+        questions, out=out, model=model or (), limit=limit, as_chat=as_chat, skip_bad=skip_bad, correct=correct,
+        config=config,
     )  # fmt: skip
     print(summary(result.figures))
     print(f"responses: {result.responses}")
+    if result.pairs:
+        made = result.figures["correction"]
+        why = "".join(f", {reason}: {count:,}" for reason, count in made["skipped"].items())
+        print(f"{made['pairs']:,} pairs by correction{why}")
+        print(f"pairs: {result.pairs}")
 
 
 def summary(figures: dict[str, Any]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from rather.generation import sample
+from rather.generation import sample, sampling
 from rather.model import Loaded, Renderer, load
 from rather.records import Message, Question
 
@@ -32,11 +32,11 @@ def test_answers_come_in_the_order_asked_and_greedy_ones_do_not_depend_on_the_ba
     assert [answer.question for answer in together] == QUESTIONS
     alone = [sample(loaded, renderer, [question], max_new_tokens=12)[0] for question in QUESTIONS]
     assert [a.tokens for a in together] == [a.tokens for a in alone]
-    monkeypatch.setattr(import_module("rather.generation.sampling"), "BATCH", 2)
+    monkeypatch.setattr(sampling, "BATCH", 2)
     done: list[int] = []
     in_twos = sample(loaded, renderer, QUESTIONS, max_new_tokens=12, on_done=done.append)
     assert in_twos == together
-    assert done == [2, 2, 2]
+    assert done == [1] * 6
 
 
 def test_a_greedy_answer_is_the_likeliest_token_each_time(loaded: Loaded, renderer: Renderer) -> None:
@@ -74,15 +74,16 @@ def test_a_finished_answer_keeps_its_end_of_turn_in_the_tokens_only(
     end = min(renderer.stop_tokens)
     script = [*renderer.tokenizer("Hi.").input_ids, end, *renderer.tokenizer("junk").input_ids]
 
-    def generate(input_ids: torch.Tensor, **rest: object) -> torch.Tensor:
-        return torch.cat([input_ids, torch.tensor([script] * len(input_ids))], dim=1)
+    def draw(*_: object, on_done: Callable[[int, tuple[int, ...]], None], **__: object) -> None:
+        on_done(0, tuple(script[:cut]))
 
-    monkeypatch.setattr(loaded.model, "generate", generate)
+    cut = 4
+    monkeypatch.setattr(sampling, "draw", draw)
     [ended] = sample(loaded, renderer, QUESTIONS[:1])
     assert (ended.text, ended.tokens, ended.finished) == ("Hi.", tuple(script[:4]), True)
-    script[3] = script[0]
-    [cut] = sample(loaded, renderer, QUESTIONS[:1])
-    assert (cut.text, cut.tokens, cut.finished) == ("Hi.Hjunk", tuple(script), False)
+    cut, script[3] = 8, script[0]
+    [short] = sample(loaded, renderer, QUESTIONS[:1])
+    assert (short.text, short.tokens, short.finished) == ("Hi.Hjunk", tuple(script), False)
 
 
 def test_temperature_one_draws_from_the_model_s_own_distribution(tiny: Path, renderer: Renderer) -> None:

@@ -1,8 +1,10 @@
 """What is to be asked, one question at a time: a line of text, a row with a `prompt`, or the prompt of a pair.
 
-questions.txt     a question a line, asked as a user's turn
-questions.jsonl   {"prompt": "…" or turns, "tags": {"kind": "identity"}}
-any file of pairs, ranked lists, single answers or responses: its prompts
+    questions.txt     a question a line, asked as a user's turn
+    questions.jsonl   {"prompt": "…" or turns, "tags": {"kind": "identity"}}
+    any file of pairs, ranked lists, single answers or responses: its prompts
+
+Text is UTF-8, plain or gzipped.
 """
 
 from __future__ import annotations

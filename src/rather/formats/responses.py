@@ -21,6 +21,7 @@ from rather.formats.preference import prompt_of, reason_of, tags_of
 from rather.formats.refusals import Refusal
 from rather.formats.rows import Row, kind_of, read_rows
 from rather.records import Question, Response
+from rather.records.base import usable
 
 NAME = "responses.jsonl"
 UNKNOWN = "unknown"
@@ -86,15 +87,19 @@ def parse(row: Row) -> Response:
     tokens = row.get("tokens")
     if tokens is not None:
         if not isinstance(tokens, list):
-            raise RowError(f'"tokens" is {kind_of(tokens)}, not a list')
+            raise RowError(f'"tokens" is {kind_of(tokens)}, not a list of ids')
         said["tokens"] = tuple(tokens)
     if isinstance(said.get("temperature"), int):
         said["temperature"] = float(said["temperature"])
     try:
+        usable(row["response"])
+    except ValueError as error:
+        raise RowError(f'"response" {error}') from error
+    try:
         question = Question(prompt=prompt_of(row["prompt"]), tags=tags_of(row))
         return Response(question=question, text=row["response"], model=row.get("model") or UNKNOWN, **said)
     except ValidationError as error:
-        raise RowError(reason_of(error).replace('"text"', '"response"')) from error
+        raise RowError(reason_of(error)) from error
 
 
 def matches(row: Row) -> bool:

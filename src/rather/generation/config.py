@@ -55,6 +55,11 @@ class GenerateConfig(Config):
     api_key_env: Said = "OPENAI_API_KEY"
     """Environment variable that holds the key for --api."""
 
+    correct_with: Said | None = None
+    """A model (with --api one of the server's) that corrects every answer as --instruction says; pairs.jsonl holds both."""
+    instruction: Said | None = None
+    """What --correct-with is told to change in an answer."""
+
     @field_validator("api")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
@@ -76,6 +81,8 @@ class GenerateConfig(Config):
             given = getattr(self, name)
             if len(set(given)) < len(given):
                 raise ConfigError(f"--{name.replace('_', '-')} has one value twice; --n asks for more answers")
+        if (self.correct_with is None) != (self.instruction is None):
+            raise ConfigError("--correct-with and --instruction belong together: who corrects, and what is changed")
         greedy = set(self.temperature) == {0}
         for name, idle in (("n", self.n > 1), ("seed", True), ("top_p", self.top_p < 1)):
             if greedy and idle and name in self.model_fields_set:

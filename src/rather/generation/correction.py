@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-from rather.formats import Refusal
 from rather.generation.log import Log
 from rather.generation.plan import Ask, seed_of
 from rather.pairing.correct import own_text
@@ -24,11 +22,9 @@ The question that it answers: {question}
 {close}"""
 
 
-def edit_asks(responses: Iterable[Response | Refusal], model: str, instruction: str) -> Iterator[tuple[Response, Ask]]:
+def edit_asks(responses: Iterable[Response], model: str, instruction: str) -> Iterator[tuple[Response, Ask]]:
     """What an editor is asked of each answer. An answer that holds the marks around it, or no sentence, is not asked about."""
     for response in responses:
-        if isinstance(response, Refusal):
-            continue
         own = own_text(response)
         if not own or _OPEN in own or _CLOSE in own:
             continue
@@ -52,11 +48,3 @@ def _bare(text: str) -> str:
     if text.startswith(_OPEN):
         text = text.removeprefix(_OPEN).partition(_CLOSE)[0]
     return text.strip()
-
-
-def figures(made: Any, unasked: int) -> dict[str, Any]:
-    """What is told of the pairs."""
-    skipped = dict(made.skipped)
-    if unasked:
-        skipped["not asked about"] = unasked
-    return {"pairs": len(made.pairs), "skipped": skipped}

@@ -9,8 +9,12 @@ Shapes: S slots, M prompts, T columns, D size of a head, V vocabulary.
 
 from __future__ import annotations
 
+import os
+import re
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +26,8 @@ from rather.generation.weights import Layer, Weights
 
 # The ring grows by so many columns; freed slots are filled, and empty ones dropped, once they are one in eight.
 _GROW, _IDLE = 32, 8
+# Tokens of prompts that are computed together: a bound for what their layers hold at once.
+_PREFILL_TOKENS = 8192
 _NEVER = -1e9  # and not −∞: a row of nothing but −∞ has no softmax
 
 
@@ -69,14 +75,18 @@ class Cache:
         used = (self.bias[:, 0, 0, : self.width] == 0).any(dim=0).nonzero()
         first = int(used[0]) if len(used) else self.width
         self.bias = self.bias[..., first:].contiguous()
-        self.keys = [keys[slots][:, :, first:].contiguous() for keys in self.keys]
-        self.values = [values[slots][:, :, first:].contiguous() for values in self.values]
+        self._change(lambda held: held[slots, :, first:].contiguous())
         self.width, self.column = self.width - first, self.column - first
+
+    def _change(self, change: Callable[[Tensor], Tensor]) -> None:
+        """Layer by layer, so that no more than one is there twice."""
+        for held in (self.keys, self.values):
+            for number, tensor in enumerate(held):
+                held[number] = change(tensor)
 
     def _grow(self, columns: int) -> None:
         self.own += columns
-        self.keys = [F.pad(keys, (0, 0, 0, columns)) for keys in self.keys]
-        self.values = [F.pad(values, (0, 0, 0, columns)) for values in self.values]
+        self._change(lambda held: F.pad(held, (0, 0, 0, columns)))
         self.bias = F.pad(self.bias, (0, columns), value=_NEVER)
 
 
@@ -104,11 +114,12 @@ def decode(
     on_done: Callable[[int, tuple[int, ...]], None],
 ) -> None:
     """As `sampling.draw`. The longest prompts come first: what is then allocated is enough for all."""
-    order = sorted(range(len(draws)), key=lambda i: (-len(prompts[draws[i].prompt]), draws[i].prompt, i))
-    slots: list[Slot | None] = [None] * min(batch, len(draws))
-    if not slots:
+    waiting = _by_prompt(prompts, draws)
+    if not waiting:
         return
-    cache = Cache(weights, len(slots), len(prompts[draws[order[0]].prompt]), max_new_tokens)
+    longest = len(prompts[waiting[0].prompt])
+    slots: list[Slot | None] = [None] * min(len(draws), batch, _most_slots(weights, longest + max_new_tokens))
+    cache = Cache(weights, len(slots), longest, max_new_tokens)
 
     def append(places: list[int], logits_SV: Tensor) -> None:
         """Draw one more token for the slots at `places`; a finished one is told and emptied."""
@@ -122,12 +133,12 @@ def decode(
                 slots[place] = None
                 on_done(slot.draw, tuple(slot.tokens))
 
-    while order or any(slots):
+    while waiting or any(slots):
         free = [place for place, slot in enumerate(slots) if slot is None]
-        if order and len(free) * _IDLE >= len(slots):
-            _fill(weights, cache, slots, free, order, prompts, draws, append)
+        if waiting and (len(free) * _IDLE >= len(slots)):
+            _fill(weights, cache, slots, free, waiting, prompts, append)
             continue
-        if not order and len(free) * _IDLE >= len(slots):
+        if not waiting and len(free) * _IDLE >= len(slots):
             left = [place for place, slot in enumerate(slots) if slot is not None]
             slots = [slots[place] for place in left]
             cache.keep(left)
@@ -137,25 +148,61 @@ def decode(
         cache.advance()
 
 
+@dataclass
+class Waiting:
+    """Draws that have not begun, of one prompt."""
+
+    prompt: int
+    draws: deque[int]
+
+
+def _by_prompt(prompts: Sequence[Sequence[int]], draws: Sequence[Draw]) -> deque[Waiting]:
+    found: dict[int, Waiting] = {}
+    for index, draw in enumerate(draws):
+        found.setdefault(draw.prompt, Waiting(draw.prompt, deque())).draws.append(index)
+    return deque(sorted(found.values(), key=lambda waiting: -len(prompts[waiting.prompt])))
+
+
+def _most_slots(weights: Weights, columns: int) -> int:
+    """Slots whose keys and values fill half of the memory that is free."""
+    if weights.device.type == "cuda":
+        free = torch.cuda.mem_get_info(weights.device)[0]
+    else:
+        meminfo = Path("/proc/meminfo")
+        found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text()) if meminfo.is_file() else None
+        free = int(found[1]) * 1024 if found else os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return max(1, free // 2 // (weights.column_bytes * columns))
+
+
 def _fill(
     weights: Weights,
     cache: Cache,
     slots: list[Slot | None],
     free: list[int],
-    order: list[int],
+    waiting: deque[Waiting],
     prompts: Sequence[Sequence[int]],
-    draws: Sequence[Draw],
     append: Callable[[list[int], Tensor], None],
 ) -> None:
-    """Start the next draws in free slots, each of their prompts computed once, and draw their first tokens."""
-    taken = [order.pop(0) for _ in range(min(len(free), len(order)))]
-    places = free[: len(taken)]
-    asked = list(dict.fromkeys(draws[index].prompt for index in taken))
-    rows = [asked.index(draws[index].prompt) for index in taken]
+    """Start draws in free slots and draw their first tokens. A prompt begins when all its draws have room, and is then
+    computed once; only one with more draws than there are free slots is computed again for the rest.
+    """
+    asked: list[int] = []
+    rows: list[int] = []
+    places: list[int] = []
+    while waiting and (not asked or len(waiting[0].draws) <= len(free)):
+        prompt = waiting[0].prompt
+        if asked and (len(asked) + 1) * len(prompts[asked[0]]) > _PREFILL_TOKENS:
+            break
+        for _ in range(min(len(free), len(waiting[0].draws))):
+            place = free.pop(0)
+            slots[place] = Slot(waiting[0].draws.popleft(), len(prompts[prompt]))
+            places.append(place)
+            rows.append(len(asked))
+        asked.append(prompt)
+        if not waiting[0].draws:
+            waiting.popleft()
     done = prefill(weights, [prompts[prompt] for prompt in asked])
     cache.take(places, rows, done)
-    for place, index in zip(places, taken, strict=True):
-        slots[place] = Slot(index, len(prompts[draws[index].prompt]))
     append(places, done.logits_MV[rows])
 
 
@@ -175,7 +222,7 @@ def prefill(weights: Weights, prompts: Sequence[Sequence[int]]) -> Prefill:
         q, k, v = (t.transpose(1, 2) for t in _qkv(weights, layer, x, cos, sin))
         keys.append(k)
         values.append(v)
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0, enable_gqa=True)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=weights.scale, enable_gqa=True)
         x = _behind_attention(weights, layer, x, seen.transpose(1, 2).reshape(*x.shape[:2], -1))
     last = F.rms_norm(x[:, -1], x.shape[-1:], weights.norm, weights.epsilon)
     bias = torch.where(real_MT, 0.0, _NEVER)[:, None, None].to(weights.dtype)
@@ -198,7 +245,8 @@ def step(weights: Weights, cache: Cache, inputs: Sequence[tuple[int, int]]) -> T
         keys[:, :, cache.column] = k
         values[:, :, cache.column] = v
         # Plain products: with one query a head, they are far faster on a processor than the fused attention.
-        scores = torch.matmul(q.reshape(shared), keys.transpose(-1, -2)) + cache.bias
+        scores = torch.matmul(q.reshape(shared), keys.transpose(-1, -2))
+        scores = torch.add(cache.bias, scores, alpha=weights.scale)
         seen = torch.matmul(scores.softmax(dim=-1), values)
         x = _behind_attention(weights, layer, x, seen.reshape(len(x), -1))
     return F.rms_norm(x, x.shape[-1:], weights.norm, weights.epsilon)

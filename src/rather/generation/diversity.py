@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 # Words, and every Chinese, Japanese or Korean character for itself.
-_WORD = re.compile(r"[⺀-鿿가-힣ｦ-ﾟ]|[^\W_⺀-鿿가-힣ｦ-ﾟ]+")
+_WORD = re.compile(r"[⺀-⿟々〇ぁ-鿿가-힣ｦ-ﾟ]|[^\W_⺀-鿿가-힣ｦ-ﾟ]+")
 _NEAR = 0.8  # share of common word trigrams from which two answers say nearly the same
+_LOOK_BACK = 200
 _ORDERS = (1, 2, 3)
 _BLEU_ORDER = 4
+
+Gram = tuple[str, ...]
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -71,37 +75,51 @@ def distinct(answers: Sequence[Sequence[str]], order: int) -> float | None:
 
 
 def self_bleu(answers: Sequence[Sequence[str]]) -> float:
-    """Mean BLEU of each answer against the others, 0 … 100."""
+    """Mean BLEU of each answer against the others, 0 … 100. Its time grows with the words, not with the pairs of answers."""
     counts = [[Counter(_grams(words, order)) for order in range(1, _BLEU_ORDER + 1)] for words in answers]
-    lengths = [len(words) for words in answers]
-    scores = []
-    for index in range(len(answers)):
-        others = [other for other in range(len(answers)) if other != index]
-        scores.append(_bleu(counts[index], [counts[o] for o in others], lengths[index], [lengths[o] for o in others]))
+    most = [_two_most([found[order] for found in counts]) for order in range(_BLEU_ORDER)]
+    lengths = sorted(map(len, answers))
+    scores = [
+        _bleu(found, most, len(words), _closest(lengths, len(words)))
+        for found, words in zip(counts, answers, strict=True)
+    ]
     return sum(scores) / len(scores)
 
 
+def _two_most(counts: Sequence[Counter[Gram]]) -> dict[Gram, tuple[int, int]]:
+    """How often an answer has each n-gram at most, and how often the next one: what the others have beside any answer."""
+    most: dict[Gram, tuple[int, int]] = {}
+    for found in counts:
+        for gram, count in found.items():
+            first, second = most.get(gram, (0, 0))
+            most[gram] = (count, first) if count > first else (first, max(second, count))
+    return most
+
+
+def _closest(lengths: Sequence[int], own: int) -> int:
+    """The length nearest to `own` among the others, of two the shorter. lengths: of all, sorted."""
+    place = bisect_left(lengths, own)  # own stands here
+    near = lengths[max(place - 1, 0) : place] + lengths[place + 1 : place + 2]
+    return min(near, key=lambda other: (abs(other - own), other))
+
+
 def _bleu(
-    hypothesis: Sequence[Counter[tuple[str, ...]]],
-    references: Sequence[Sequence[Counter[tuple[str, ...]]]],
-    length: int,
-    reference_lengths: Sequence[int],
+    hypothesis: Sequence[Counter[Gram]], most: Sequence[Mapping[Gram, tuple[int, int]]], own: int, other: int
 ) -> float:
     """Sentence BLEU with effective order and exponential smoothing, as sacrebleu has it (Papineni et al. 2002; Chen and
-    Cherry 2014, method 3).
+    Cherry 2014, method 3). own, other: lengths of the hypothesis and of the closest reference.
     """
-    closest = min(reference_lengths, key=lambda other: (abs(other - length), other))
     logs: list[float] = []
     smooth = 1.0
     matched = False
-    for order, found in enumerate(hypothesis):
+    for found, references in zip(hypothesis, most, strict=True):
         total = sum(found.values())
         if total == 0:
             break
-        most: Counter[tuple[str, ...]] = Counter()
-        for reference in references:
-            most |= reference[order]
-        common = sum((found & most).values())
+        common = 0
+        for gram, count in found.items():
+            first, second = references[gram]
+            common += min(count, first if count < first else second)
         if common:
             matched = True
             logs.append(math.log(100 * common / total))
@@ -110,25 +128,27 @@ def _bleu(
             logs.append(math.log(100 / (smooth * total)))
     if not matched:
         return 0.0
-    brevity = 1.0 if length >= closest else math.exp(1 - closest / length)
+    brevity = 1.0 if own >= other else math.exp(1 - other / own)
     return brevity * math.exp(sum(logs) / len(logs))
 
 
 def duplicates(texts: Sequence[str], words: Sequence[Sequence[str]]) -> tuple[int, int]:
-    """How many answers repeat an earlier one exactly, and how many others nearly."""
+    """How many answers repeat an earlier one exactly, and how many others nearly repeat one of the 200 before them."""
     exact = near = 0
-    kept: list[tuple[str, frozenset[tuple[str, ...]]]] = []
+    seen: set[str] = set()
+    kept: deque[frozenset[Gram]] = deque(maxlen=_LOOK_BACK)
     for text, found in zip(texts, words, strict=True):
-        grams = frozenset(_grams(found, 3) or [tuple(found)])
-        if any(text == other for other, _ in kept):
+        if text in seen:
             exact += 1
             continue
-        near += any(len(grams & other) >= _NEAR * len(grams | other) for _, other in kept)
-        kept.append((text, grams))
+        seen.add(text)
+        grams = frozenset(_grams(found, 3) or [tuple(found)])
+        near += any(len(grams & other) >= _NEAR * len(grams | other) for other in kept)
+        kept.append(grams)
     return exact, near
 
 
-def _grams(words: Sequence[str], order: int) -> list[tuple[str, ...]]:
+def _grams(words: Sequence[str], order: int) -> list[Gram]:
     return [tuple(words[start : start + order]) for start in range(len(words) - order + 1)]
 
 

@@ -21,7 +21,8 @@ def inputs(model: str) -> dict[str, str]:
 
 def answer(model: str, asks: Sequence[Ask], config: GenerateConfig, done: Callable[[Ask, Answer], None]) -> None:
     """Answer every ask, calling `done` as each is there. A question's tokens are computed once for all its answers."""
-    loaded = load(model)
+    dtype = _dtype(config)
+    loaded = load(model, dtype=dtype)
     renderer = Renderer(loaded.tokenizer, stop_tokens=loaded.stop_tokens)
     rendered: dict[Prompt, int] = {}
     prompts: list[list[int]] = []
@@ -43,7 +44,7 @@ def answer(model: str, asks: Sequence[Ask], config: GenerateConfig, done: Callab
 
     draw(
         loaded, prompts, draws, stops=renderer.stop_tokens, max_new_tokens=config.max_new_tokens, top_p=config.top_p,
-        dtype=_dtype(config), batch=config.batch, on_done=on_done,
+        dtype=dtype, batch=config.batch, on_done=on_done,
     )  # fmt: skip
 
 

@@ -26,7 +26,11 @@ class Log:
         self._places: dict[str, int] = {}
         self._file = path.open("a+b")
         self._synced = time.monotonic()
-        self._read_places()
+        try:
+            self._read_places()
+        except BaseException:
+            self._file.close()
+            raise
 
     def __contains__(self, ask: Ask) -> bool:
         return ask.key in self._places
@@ -62,10 +66,13 @@ class Log:
         return Answer(row["text"], None if tokens is None else tuple(tokens), row["finished"], row.get("refused"))
 
     def close(self) -> None:
-        """Put everything on disk."""
-        if not self._file.closed:
-            self._sync()
-            self._file.close()
+        """Put everything on disk. A log of nothing is taken away, so that a run that did nothing leaves nothing."""
+        if self._file.closed:
+            return
+        self._sync()
+        self._file.close()
+        if not self._places:
+            self._path.unlink()
 
     def _sync(self) -> None:
         os.fsync(self._file.fileno())

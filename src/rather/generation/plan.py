@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rather.errors import ConfigError
 from rather.formats.questions import Placed
 from rather.generation.config import GenerateConfig
-from rather.records import Message, Prompt, Question
+from rather.records import Message, Prompt, Question, content_id
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Ask:
     @property
     def key(self) -> str:
         """Names the answer in the log: the same command asks for the same keys."""
-        return f"{self.question.id} {self.seed:x} {self.number}"
+        return content_id([self.question.id, self.model, self.system, self.temperature, self.number, self.seed])
 
     @property
     def prompt(self) -> Prompt:
@@ -56,11 +56,12 @@ def plan(questions: Sequence[Placed], models: Sequence[str], config: GenerateCon
     """Every answer that is wanted, question by question."""
     require_system_prompts_act(questions, config)
     for place, question in questions:
-        for model in models:
+        for place_of_model, model in enumerate(models):
             for system in systems(question, config):
                 for temperature in config.temperature:
                     for number in range(config.n if temperature > 0 else 1):
-                        seed = seed_of(config.seed, question.id, model, system, temperature, number)
+                        # Not by the model's name: the same model in another folder gives the same answers.
+                        seed = seed_of(config.seed, question.id, place_of_model, system, temperature, number)
                         yield Ask(place, question, model, temperature, system, number, seed)
 
 

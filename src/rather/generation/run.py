@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import groupby
@@ -12,22 +12,26 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import ValidationError
-
 from rather.errors import ConfigError, InputError
-from rather.formats import Refusal, require_clean, say_refused, write_jsonl, write_refused
+from rather.formats import Refusal, require_clean, say_refused, write_jsonl, write_pairs, write_refused
 from rather.formats.questions import Placed, as_chat, iter_questions
-from rather.formats.responses import NAME, response_rows
+from rather.formats.responses import NAME, iter_responses, response_rows
 from rather.generation import BACKENDS
 from rather.generation.config import NEUTRAL_OPTIONS, GenerateConfig
+from rather.generation.correction import edit_asks, edits
 from rather.generation.diversity import Diversity
 from rather.generation.log import Log
 from rather.generation.plan import Answer, Ask, plan
+from rather.pairing.correct import Rules, edited, read_rules
+from rather.pairing.correct import correct as correct_by_rules
+from rather.pairing.identity import Made
 from rather.progress import say, task
 from rather.records import Response
+from rather.records.base import usable
 from rather.rundir import RunDir, hash_file, open_run, peak_memory_gb, read_manifest, require_usable, write_json
 
 LOG, REFUSED, DIVERSITY = "answers.jsonl", "refused.jsonl", "diversity.json"
+PAIRS, EDITS = "pairs.jsonl", "edits.jsonl"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Generated:
 
     responses: Path
     figures: dict[str, Any]
+    pairs: Path | None = None
 
 
 @dataclass
@@ -55,40 +60,63 @@ def generate(
     limit: int | None = None,
     as_chat: bool = False,
     skip_bad: bool = False,
+    correct: str | Path | None = None,
     config: GenerateConfig | None = None,
     **options: Any,
 ) -> Generated:
     """Answers to the questions in a file, into `out`. The same call goes on where one was stopped.
 
+    correct: a file of rules; with it, or with `correct_with`, answers and their corrections also become pairs.
     options: fields of GenerateConfig, over those of `config`. Raises what reading, loading and asking raise.
     """
     config, out, file = (config or GenerateConfig()).changed(options), Path(out), Path(questions)
     models = _models(model, config)
     backend = import_module(BACKENDS["api" if config.api else config.backend])
+    rules = _rules(correct, config)
     require_usable(out)
     asked, refused, rows = _read(file, limit, as_chat=as_chat)
     if not skip_bad:
         require_clean(refused, rows)
     say_refused(refused, rows)
     asks = list(plan(asked, models, config))
-    inputs = {"questions": hash_file(file)}
-    for name in models:
-        inputs |= backend.inputs(name)
+    inputs = _inputs(backend, {"questions": file, "rules": correct}, [*models, config.correct_with])
     settings = {**config.model_dump(exclude=set(NEUTRAL_OPTIONS)), "models": models, "limit": limit, "as_chat": as_chat}
     with open_run(out, step="generate", config=settings, inputs=inputs) as run:
         if run.done:
             say(f"{out}: already done")
-            return Generated(out / NAME, read_manifest(out)["figures"])
+            return _result(out, read_manifest(out)["figures"])
         started = time.monotonic()
         with Log(out / LOG) as log:
             before = len(log)
-            _ask_all(backend, asks, config, log, skip_bad=skip_bad)
+            _ask_all("answers", backend, asks, config, log, skip_bad=skip_bad)
             tally = _write(run, asks, log, refused)
             asked_now = len(log) - before
         figures = _figures(tally, asked_now, time.monotonic() - started)
         write_json(out / DIVERSITY, tally.diversity.figures())
-        run.finish(outputs=(NAME, REFUSED, DIVERSITY, LOG), figures=figures)
-        return Generated(out / NAME, figures)
+        outputs = [NAME, REFUSED, DIVERSITY, LOG]
+        if rules is not None:
+            figures["correction"] = _write_pairs(out, correct_by_rules(_written(out), rules))
+            outputs += [PAIRS]
+        elif config.correct_with:
+            figures["correction"] = _write_pairs(out, _edited(out, backend, config, skip_bad=skip_bad))
+            outputs += [PAIRS, EDITS]
+        run.finish(outputs=outputs, figures=figures)
+        return _result(out, figures)
+
+
+def _inputs(
+    backend: ModuleType, files: Mapping[str, str | Path | None], models: Sequence[str | None]
+) -> dict[str, str]:
+    """What the answers depend on, by content."""
+    found = {name: hash_file(Path(file)) for name, file in files.items() if file is not None}
+    for model in dict.fromkeys(models):
+        if model is not None:
+            found |= backend.inputs(model)
+    return found
+
+
+def _result(out: Path, figures: dict[str, Any]) -> Generated:
+    return Generated(out / NAME, figures, out / PAIRS if "correction" in figures else None)
 
 
 def _models(given: str | Sequence[str], config: GenerateConfig) -> list[str]:
@@ -101,6 +129,15 @@ def _models(given: str | Sequence[str], config: GenerateConfig) -> list[str]:
     if len(set(models)) < len(models):
         raise ConfigError("--model has one value twice; --n asks for more answers")
     return models or list(config.api_model)
+
+
+def _rules(file: str | Path | None, config: GenerateConfig) -> Rules | None:
+    """The rules in a file. Raises ConfigError also where a model is to correct as well."""
+    if file is None:
+        return None
+    if config.correct_with:
+        raise ConfigError("--correct and --correct-with exclude each other: rules, or a model")
+    return read_rules(Path(file))
 
 
 def _read(file: Path, limit: int | None, *, as_chat: bool) -> tuple[list[Placed], list[Refusal], int]:
@@ -139,12 +176,16 @@ def _say_read(file: Path, again: int, texts: int, *, as_chat: bool) -> None:
         say(f"note: {file}: {texts:,} prompts are plain text, which is continued; --as-chat asks them as questions")
 
 
-def _ask_all(backend: ModuleType, asks: Sequence[Ask], config: GenerateConfig, log: Log, *, skip_bad: bool) -> None:
+def _ask_all(
+    title: str, backend: ModuleType, asks: Sequence[Ask], config: GenerateConfig, log: Log, *, skip_bad: bool
+) -> None:
     """Ask what the log does not hold, model by model."""
     left = [ask for ask in asks if ask not in log]
     if len(left) < len(asks):
-        say(f"{len(asks) - len(left):,} of {len(asks):,} answers are there already")
-    with task("answers", len(asks), done=len(asks) - len(left)) as bar:
+        say(f"{len(asks) - len(left):,} of {len(asks):,} {title} are there already")
+    if not left:
+        return
+    with task(title, len(asks), done=len(asks) - len(left)) as bar:
 
         def done(ask: Ask, answer: Answer) -> None:
             if answer.refused is not None and not skip_bad:
@@ -202,12 +243,37 @@ def _usable(ask: Ask, answer: Answer, tally: Tally) -> Response | None:
     if not answer.text.strip():
         return refuse("empty", "says nothing")
     try:
-        return Response(
-            question=ask.question, text=answer.text, model=ask.model, tokens=answer.tokens, seed=ask.seed,
-            finished=answer.finished, temperature=ask.temperature, system=ask.system,
-        )  # fmt: skip
-    except ValidationError as error:
-        return refuse("unusable", error.errors()[0]["msg"].removeprefix("Value error, "))
+        usable(answer.text)
+    except ValueError as error:
+        return refuse("unusable", str(error))
+    return Response(
+        question=ask.question, text=answer.text, model=ask.model, tokens=answer.tokens, seed=ask.seed,
+        finished=answer.finished, temperature=ask.temperature, system=ask.system,
+    )  # fmt: skip
+
+
+def _written(out: Path) -> Iterator[Response]:
+    return (response for response in iter_responses(out / NAME) if isinstance(response, Response))
+
+
+def _edited(out: Path, backend: ModuleType, config: GenerateConfig, *, skip_bad: bool) -> Made:
+    """What a model makes of each answer when it is told what to change; asked for once, as the answers are."""
+    asked = list(edit_asks(_written(out), config.correct_with or "", config.instruction or ""))
+    with Log(out / EDITS) as log:
+        _ask_all("edits", backend, [ask for _, ask in asked], config, log, skip_bad=skip_bad)
+        made = edited(edits(asked, log))
+    if unasked := sum(1 for _ in _written(out)) - len(asked):
+        made.skipped["no whole sentence, or the editor's own marks"] = unasked
+    return made
+
+
+def _write_pairs(out: Path, made: Made) -> dict[str, Any]:
+    """Write pairs.jsonl. Raises InputError where there is none to write."""
+    if not made.pairs:
+        why = ", ".join(f"{reason}: {count:,}" for reason, count in made.skipped.items())
+        raise InputError(f"{out / NAME}: no answer makes a pair ({why}); correct something else")
+    write_pairs(out / PAIRS, made.pairs)
+    return {"pairs": len(made.pairs), "skipped": dict(made.skipped)}
 
 
 def _figures(tally: Tally, asked_now: int, seconds: float) -> dict[str, Any]:
@@ -222,6 +288,3 @@ def _figures(tally: Tally, asked_now: int, seconds: float) -> dict[str, Any]:
         "seconds_of_last_run": round(seconds, 3),
         "peak_memory_gb": peak_memory_gb(),
     }
-
-
-Done = Callable[[Ask, Answer], None]

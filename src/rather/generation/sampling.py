@@ -49,7 +49,8 @@ def sample(
         on_done(1)
 
     draw(
-        loaded, prompts, draws, stops=renderer.stop_tokens, max_new_tokens=max_new_tokens, dtype=dtype, on_done=done
+        loaded, prompts, draws, stops=renderer.stop_tokens, max_new_tokens=max_new_tokens, dtype=dtype, batch=BATCH,
+        on_done=done,
     )  # fmt: skip
     return [answers[index] for index in range(len(questions))]
 

@@ -21,7 +21,7 @@ from rather.records import Prompt
 # Statuses that say "later", and those that say "not this one".
 _LATER = frozenset({408, 409, 425, 429})
 _REFUSED = frozenset({400, 413, 422})
-_LONGEST_PAUSE = 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
 _LONGEST_RETRY_AFTER = 600.0
 # What requests under way may still take when another one has stopped the run.
 _GRACE_SECONDS = 10.0
@@ -168,7 +168,9 @@ class Server:
         after = _retry_after(error)
         if after is not None:
             self._pace.pause(after)
-        await asyncio.sleep(min(_LONGEST_PAUSE, 0.5 * 2**attempt) * random.uniform(0.5, 1.0) if after is None else 0)
+        await asyncio.sleep(
+            min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt) * random.uniform(0.5, 1.0) if after is None else 0
+        )
         return None
 
     def _stop(self, status: int, said: str, model: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""A model's weights as decoding wants them: products that share an input joined, norms and scales folded, packed once.
+"""A model's weights as decoding wants them: products that share an input joined, packed once.
 
 Llama and its likes alone: attention with rotary positions and grouped heads, a gated SiLU, RMS norms before both.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ Product = Callable[..., Tensor]
 
 @dataclass(frozen=True)
 class Layer:
-    """One decoder layer. The query's scale 1/√d is in its weights."""
+    """One decoder layer."""
 
     qkv: Product
     out: Product
@@ -41,7 +42,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Weights:
-    """What a forward needs. cos_sin: a function of positions."""
+    """What a forward needs. scale: what the products of queries and keys are multiplied with."""
 
     layers: list[Layer]
     embedding: Tensor
@@ -52,8 +53,14 @@ class Weights:
     heads: int
     kv_heads: int
     head_size: int
+    scale: float
     dtype: torch.dtype
     device: torch.device
+
+    @property
+    def column_bytes(self) -> int:
+        """What one token's keys and values take."""
+        return 2 * len(self.layers) * self.kv_heads * self.head_size * self.dtype.itemsize
 
     def cos_sin(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosine, and sine with the sign of the first half turned, of every position; [..., head size]."""
@@ -95,70 +102,70 @@ def weights_of(model: PreTrainedModel, dtype: torch.dtype) -> Weights:
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     device = body.embed_tokens.weight.device
     product = _product(device, dtype, sum(p.numel() for p in model.parameters()) * dtype.itemsize)
-    embedding = body.embed_tokens.weight.detach().to(dtype)
     return Weights(
-        layers=[_layer(layer, size**-0.5, dtype, product) for layer in body.layers],
-        embedding=embedding,
+        layers=[_layer(layer, dtype, product) for layer in body.layers],
+        embedding=body.embed_tokens.weight.detach().to(dtype),
         norm=body.norm.weight.detach().to(dtype),
-        head=product([model.lm_head]),
+        head=product(model.lm_head),
         rotary=body.rotary_emb,
         epsilon=config.rms_norm_eps,
         heads=config.num_attention_heads,
         kv_heads=config.num_key_value_heads,
         head_size=size,
+        scale=size**-0.5,
         dtype=dtype,
         device=device,
     )
 
 
-def _layer(layer: Any, scale: float, dtype: torch.dtype, product: Callable[..., Product]) -> Layer:
+def _layer(layer: Any, dtype: torch.dtype, product: Callable[..., Product]) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
-    q_norm = getattr(attention, "q_norm", None)
-    # With a norm behind it, the query's scale belongs to the norm.
-    q_scale = scale if q_norm is None else 1.0
+    normed = hasattr(attention, "q_norm")
     return Layer(
-        qkv=product([attention.q_proj, attention.k_proj, attention.v_proj], scales=(q_scale, 1.0, 1.0)),
-        out=product([attention.o_proj]),
-        gate_up=product([mlp.gate_proj, mlp.up_proj]),
-        down=product([mlp.down_proj]),
+        qkv=product(attention.q_proj, attention.k_proj, attention.v_proj),
+        out=product(attention.o_proj),
+        gate_up=product(mlp.gate_proj, mlp.up_proj),
+        down=product(mlp.down_proj),
         attention_norm=layer.input_layernorm.weight.detach().to(dtype),
         mlp_norm=layer.post_attention_layernorm.weight.detach().to(dtype),
-        q_norm=None if q_norm is None else (q_norm.weight.detach() * scale).to(dtype),
-        k_norm=None if q_norm is None else attention.k_norm.weight.detach().to(dtype),
+        q_norm=attention.q_norm.weight.detach().to(dtype) if normed else None,
+        k_norm=attention.k_norm.weight.detach().to(dtype) if normed else None,
     )
 
 
 def _product(device: torch.device, dtype: torch.dtype, size: int) -> Callable[..., Product]:
-    """(linear layers, scales) → one product that has the outputs of all, side by side."""
+    """(linear layers) → one product that has the outputs of all, side by side. size: bytes of all weights."""
     ops = torch.ops.mkldnn
     packs = device.type == "cpu" and torch.backends.mkldnn.is_available() and size <= _LARGEST_COPY
     if packs and dtype is torch.bfloat16:
         packs = bool(ops._is_mkldnn_bf16_supported())
+    return partial(_packed if packs else _plain, dtype)
 
-    def joined(layers: list[nn.Linear], scales: tuple[float, ...] = (1.0,)) -> tuple[Tensor, Tensor | None]:
-        scales = scales if len(scales) == len(layers) else scales * len(layers)
-        weight = [w if s == 1 else w * s for w, s in zip((m.weight.detach() for m in layers), scales, strict=True)]
-        bias = None
-        if any(m.bias is not None for m in layers):
-            parts = [m.weight.new_zeros(len(m.weight)) if m.bias is None else m.bias.detach() for m in layers]
-            bias = torch.cat([b * s for b, s in zip(parts, scales, strict=True)]).to(dtype)
-        return (weight[0] if len(weight) == 1 else torch.cat(weight)).to(dtype), bias
 
-    def make(layers: list[nn.Linear], scales: tuple[float, ...] = (1.0,)) -> Product:
-        weight, bias = joined(layers, scales)
-        if packs:
-            packed = ops._reorder_linear_weight(weight.contiguous(), _ROWS)
+def _packed(dtype: torch.dtype, *layers: nn.Linear) -> Product:
+    ops = torch.ops.mkldnn
+    weight = torch.cat([layer.weight.detach().to(dtype) for layer in layers])
+    packed = ops._reorder_linear_weight(weight, _ROWS)
+    bias = None
+    if any(layer.bias is not None for layer in layers):
+        zeros = weight.new_zeros(max(len(layer.weight) for layer in layers))
+        bias = torch.cat([zeros[: len(m.weight)] if m.bias is None else m.bias.detach().to(dtype) for m in layers])
 
-            def packed_product(x: Tensor, add: Tensor | None = None) -> Tensor:
-                if add is None:
-                    return ops._linear_pointwise(x, packed, bias, "none", [], "")
-                return ops._linear_pointwise.binary(x, add, packed, bias, "add")
+    def product(x: Tensor, add: Tensor | None = None) -> Tensor:
+        if add is None:
+            return ops._linear_pointwise(x, packed, bias, "none", [], "")
+        return ops._linear_pointwise.binary(x, add, packed, bias, "add")
 
-            return packed_product
+    return product
 
-        def plain_product(x: Tensor, add: Tensor | None = None) -> Tensor:
-            return F.linear(x, weight, bias) if add is None else add + F.linear(x, weight, bias)
 
-        return plain_product
+def _plain(dtype: torch.dtype, *layers: nn.Linear) -> Product:
+    """Side by side only in what comes out: weights that are in `dtype` already are not copied."""
+    parts = [(m.weight.detach().to(dtype), None if m.bias is None else m.bias.detach().to(dtype)) for m in layers]
 
-    return make
+    def product(x: Tensor, add: Tensor | None = None) -> Tensor:
+        out = [F.linear(x, weight, bias) for weight, bias in parts]
+        whole = out[0] if len(out) == 1 else torch.cat(out, dim=-1)
+        return whole if add is None else add + whole
+
+    return product
