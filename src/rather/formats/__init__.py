@@ -22,14 +22,15 @@ from rather.formats import hh, native, preference, ranked, sharegpt, unpaired
 from rather.formats.judgments import JUDGMENT_READERS, iter_judgments, judgment_rows
 from rather.formats.refusals import Refusal, require_clean, say_refused
 from rather.formats.rows import Row, read_rows
+from rather.formats.votes import read_votes
 from rather.progress import say
 from rather.records import NOUNS, Example, Kind, Message, Pair, RankedList, Single
 from rather.rundir import atomic_file
 
 __all__ = [
     "JUDGMENT_READERS", "READERS", "WRITERS", "Reading", "Refusal", "Source", "iter_judgments", "judgment_rows",
-    "load_examples", "load_pairs", "name_of", "only_pairs", "read_pairs", "require_clean", "say_refused", "write_jsonl",
-    "write_pairs", "write_refused",
+    "load_examples", "load_pairs", "name_of", "only_pairs", "read_pairs", "read_votes", "require_clean", "say_refused",
+    "write_jsonl", "write_pairs", "write_refused",
 ]  # fmt: skip
 
 READERS: dict[str, ModuleType] = {

@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from rather.errors import RowError
-from rather.formats.preference import prompt_of, reason_of, require_own_id, tags_of
-from rather.formats.rows import Row, kind_of
+from rather.formats.preference import prompt_of, require_own_id, tags_of
+from rather.formats.values import Row, kind_of, reason_of
 from rather.records import Comparison, Event, Judgment, Ranking, Rating
 
 TELLING: dict[str, type[Judgment]] = {"verdict": Comparison, "ranks": Ranking, "score": Rating, "event": Event}

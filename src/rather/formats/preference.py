@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from rather.errors import RowError
-from rather.formats.rows import Row, kind_of
+from rather.formats.values import Row, kind_of, reason_of
 from rather.records import JUDGED, Example, Judgment, Message, Pair, Prompt
 
 SIDES = frozenset({"prompt", "chosen", "rejected"})
@@ -108,13 +108,6 @@ def make_pair(
         return Pair(prompt=prompt, chosen=chosen, rejected=rejected, tags=tags or {}, **(judged or {}))
     except ValidationError as error:
         raise RowError(reason_of(error)) from error
-
-
-def reason_of(error: ValidationError) -> str:
-    """The first complaint of pydantic in a row's own words."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "row"
-    return f'"{place}" {first["msg"].removeprefix("Value error, ")}'
 
 
 def prompt_of(value: Any) -> Prompt:

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from rather.errors import RowError
-from rather.formats.preference import make_pair, reason_of
-from rather.formats.rows import Row, kind_of
+from rather.formats.preference import make_pair
+from rather.formats.values import Row, kind_of, reason_of
 from rather.records import Message, Pair
 
 FIELDS = frozenset({"conversations", "chosen", "rejected", "system"})

@@ -14,8 +14,10 @@ def usable(text: str) -> str:
     if "\x00" in text:
         raise ValueError("contains a NUL character")
     # Half of a UTF-16 pair, as broken JSON escapes give it: no file and no tokenizer takes it.
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("contains a lone surrogate, which is no character")
+    try:
+        text.encode()  # a hundred times as fast as looking at each character
+    except UnicodeEncodeError as error:
+        raise ValueError("contains a lone surrogate, which is no character") from error
     return text
 
 
