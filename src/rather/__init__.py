@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rather.demos.identity import demo
     from rather.errors import RatherError
     from rather.evaluation.run import evaluate
-    from rather.formats import read_pairs, write_pairs
+    from rather.formats import convert, iter_examples, iter_judgments, read_pairs, read_votes, write_pairs
     from rather.records import Message, Pair, Question, RankedList, Response, Single
     from rather.reporting import report
     from rather.training.adapter import merge
@@ -39,11 +39,15 @@ _HOMES = {
     "TrainConfig": "rather.training.config",
     "audit": "rather.training.gate",
     "chat": "rather.chatting",
+    "convert": "rather.formats",
     "demo": "rather.demos.identity",
     "evaluate": "rather.evaluation.run",
+    "iter_examples": "rather.formats",
+    "iter_judgments": "rather.formats",
     "merge": "rather.training.adapter",
     "preview": "rather.training.preview",
     "read_pairs": "rather.formats",
+    "read_votes": "rather.formats",
     "report": "rather.reporting",
     "sweep": "rather.training.sweep",
     "train": "rather.training.run",
@@ -62,11 +66,15 @@ __all__ = [
     "TrainConfig",
     "audit",
     "chat",
+    "convert",
     "demo",
     "evaluate",
+    "iter_examples",
+    "iter_judgments",
     "merge",
     "preview",
     "read_pairs",
+    "read_votes",
     "report",
     "sweep",
     "train",

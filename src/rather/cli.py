@@ -8,24 +8,14 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import CycloptsError, Parameter
 
-from rather import __version__
+from rather import cli_convert  # noqa: F401 (its command)
+from rather.app import app
 from rather.demos.config import DemoConfig
 from rather.errors import ConfigError, Interrupted, RatherError
 from rather.options import complaint, in_config_file, without_config
 from rather.training.config import TrainConfig
-
-app = App(
-    name="rather",
-    help="Turn people's preferences between answers into a language model that holds them.",
-    version=__version__,
-    version_flags=["--version"],
-    help_flags=["--help", "-h"],
-    help_epilogue="Every command takes --config FILE: TOML that holds its options under their names; flags win over it.",
-    result_action="return_value",
-    suppress_keyboard_interrupt=False,  # main says what Ctrl-C leaves
-)
 
 # What the base install lacks.
 TRAIN_EXTRA = frozenset({"gguf", "huggingface_hub", "peft", "safetensors", "torch", "transformers"})
