@@ -140,12 +140,9 @@ def test_published_transcripts_come_back_the_same(shared_data: Callable[[str], P
     source = shared_data("hh_helpful_test.jsonl.gz")
     done = convert(source, tmp_path / "trl.parquet", to="trl", skip_bad=True)
     assert (done.written, done.refusals) == (2346, 6)
-    back = convert(tmp_path / "trl.parquet", tmp_path / "hh.jsonl", to="hh", skip_bad=True)
-    before = {pair.id for pair in read_pairs(source).pairs}
-    after = {pair.id for pair in read_pairs(tmp_path / "hh.jsonl").pairs}
-    assert back.written + back.refusals == 2346
-    assert after <= before
-    assert back.refusals < 20
+    convert(tmp_path / "trl.parquet", tmp_path / "hh.jsonl", to="hh")
+    before, after = read_pairs(source).pairs, read_pairs(tmp_path / "hh.jsonl").pairs
+    assert [pair.id for pair in after] == [pair.id for pair in before]
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -155,14 +152,18 @@ def test_every_target_says_what_it_is(name: str):
 
 
 PEAK = """
-import resource, sys
+import sys
+from pathlib import Path
 from rather.formats import convert, iter_examples
 if sys.argv[2] == "read":
     assert sum(1 for _ in iter_examples(sys.argv[1])) == int(sys.argv[3])
 else:
     convert(sys.argv[1], sys.argv[2], to="native")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")).split()[1])
 """
+
+# What getrusage calls the peak of a child includes the memory that its parent had when it was started.
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="needs Linux's /proc")
 
 
 def peak_mb(*arguments: str) -> float:
@@ -171,6 +172,7 @@ def peak_mb(*arguments: str) -> float:
     return int(done.stdout) / 1024
 
 
+@needs_proc
 @pytest.mark.parametrize("name", ["big.json", "big.jsonl"])
 def test_memory_does_not_grow_with_the_file(write_file: WriteFile, name: str):
     """200,000 rows (110 MB) take no more memory than 2,000; as a list of records they would take 600 MB."""
@@ -183,6 +185,7 @@ def test_memory_does_not_grow_with_the_file(write_file: WriteFile, name: str):
     assert peak_mb(str(write_file(rows(200_000), name)), "read", "200000") < small + 15
 
 
+@needs_proc
 @pytest.mark.parametrize("out", ["out.jsonl.zst", "out.parquet"])
 def test_a_conversion_takes_no_more_memory_for_more_rows(write_file: WriteFile, tmp_path: Path, out: str):
     line = json.dumps({**TEXT, "prompt": "Q" * 2_000}) + "\n"

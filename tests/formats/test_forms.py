@@ -236,7 +236,7 @@ def test_the_order_of_the_readers_gives_each_form_its_own_row(form: str):
     assert {name for name, module in READERS.items() if module.matches(row)} - {form, "trl"} == set()
 
 
-TRIMMED = TEXT.map(str.strip).filter(lambda text: text and "Human:" not in text and "Assistant:" not in text)
+TRIMMED = TEXT.map(str.strip).filter(bool) | st.sampled_from(["Human: no", "Assistant:"])
 
 
 @st.composite
@@ -271,7 +271,7 @@ TEXT_PAIR = Pair(prompt="Q", chosen="a", rejected="b")
         ("hh", CHAT.model_copy(update={"prompt": (said("Ho"), user("Q"))}), "begins with an assistant turn"),
         ("hh", CHAT.model_copy(update={"chosen": " a"}), "a turn begins or ends with white space"),
         ("hh", CHAT.model_copy(update={"chosen": "a\n\nHuman: b"}), "a turn contains a mark of the transcript"),
-        ("hh", CHAT.model_copy(update={"chosen": "Assistant: b"}), "a turn contains a mark of the transcript"),
+        ("hh", CHAT.model_copy(update={"chosen": "a\n\nAssistant: b"}), "a turn contains a mark of the transcript"),
         (
             "sharegpt",
             CHAT.model_copy(update={"prompt": (user("Q"), said("f"), Message(role="tool", content="2"))}),

@@ -1,4 +1,4 @@
-"""Arena votes: two models' conversations, or a prompt with two responses, and the winner.
+r"""Arena votes: two models' conversations, or a prompt with two responses, and the winner.
 
     {"model_a": "…", "model_b": "…", "winner": "model_a", "judge": "…", "tstamp": 1682351591.1,
      "conversation_a": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}], "conversation_b": […]}
@@ -79,7 +79,7 @@ def _answers(row: Row) -> tuple[Prompt, str, str]:
 def _verdict(row: Row) -> Preference:
     if row.get("winner") is not None:
         return verdict_of(row["winner"], "winner")
-    said = [word for name, word in _FLAGS.items() if row.get(name) in (1, "1", True)]
+    said: list[Preference] = [word for name, word in _FLAGS.items() if row.get(name) in (1, "1", True)]
     if len(said) != 1:
         raise RowError(f"has {len(said)} of {', '.join(_FLAGS)} set; a vote has one")
     return said[0]

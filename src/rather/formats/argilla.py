@@ -63,6 +63,7 @@ def _answered(row: Row) -> Iterator[tuple[str, Any, dict[str, Any]]]:
                     yield question, given.get("value"), _judge(given.get("user_id"), question, given.get("inserted_at"))
         return
     for name in [name for name in row if name.endswith(_RESPONSES)]:
+        question = name.removesuffix(_RESPONSES)
         values = list_of(row[name] or [], name)
         users = row.get(f"{name}.users") or [None] * len(values)
         states = row.get(f"{name}.status") or [None] * len(values)
@@ -70,7 +71,7 @@ def _answered(row: Row) -> Iterator[tuple[str, Any, dict[str, Any]]]:
             raise RowError(f'"{name}" has {len(values)} values, but {len(users)} users and {len(states)} states')
         for value, user, state in zip(values, users, states, strict=True):
             if state not in _UNSAID:
-                yield name.removesuffix(_RESPONSES), value, _judge(user, name, None)
+                yield question, value, _judge(user, question, None)
 
 
 def _judge(user: Any, question: str, when: Any) -> dict[str, Any]:

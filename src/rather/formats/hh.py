@@ -58,7 +58,9 @@ def write(pair: Pair) -> Row:
     for text in texts:
         if text != text.strip():
             raise RowError("a turn begins or ends with white space, which a transcript does not keep")
-        if _TURN.search("\n\n" + text):
+        if _HUMAN in text or (
+            _ANSWER in text and text != pair.rejected
+        ):  # the reader looks for the last mark of chosen
             raise RowError('a turn contains a mark of the transcript ("Human:" or "Assistant:" behind a blank line)')
     transcript = "".join(f"\n\n{_SPEAKERS[turn.role]}: {turn.content}" for turn in pair.prompt) + _ANSWER
     return {"chosen": f"{transcript} {pair.chosen}", "rejected": f"{transcript} {pair.rejected}"}

@@ -45,7 +45,7 @@ def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
                 return
             raw = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else pa.CompressedInputStream(file, "zstd")
             with io.BufferedReader(raw) as reader:  # pyright: ignore[reportArgumentType]
-                yield reader
+                yield reader  # pyright: ignore[reportReturnType]
     except (EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowException) as error:
         raise _damaged(path, error) from error
     except OSError as error:

@@ -79,7 +79,8 @@ def _is_whole(side: Any) -> bool:
 
 def _behind(prompt: Prompt, shared: Prompt, chosen: str, rejected: str) -> tuple[Prompt, str, str]:
     """Two whole conversations beside a `prompt` that repeats their beginning, or its question, as published sets have it."""
-    if prompt != shared and not (len(prompt) == 1 and prompt[0] in shared):
+    repeated = len(prompt) == 1 and not isinstance(shared, str) and prompt[0] in shared
+    if prompt != shared and not repeated:
         raise RowError('"chosen" and "rejected" are whole conversations, and "prompt" is not what they begin with')
     return shared, chosen, rejected
 
