@@ -57,5 +57,6 @@ def no_judgment(row: Row, place: str) -> InputError:
         )
     return InputError(
         f'{place}: is no judgment of a known form (it has {keys}); a judgment needs "prompt", "answers", "judge" and one of '
-        f"{', '.join(judged.TELLING)}"
+        f'{", ".join(judged.TELLING)}; a table of ratings has the columns "prompt", "response" and "score"; docs/formats.md '
+        "lists the other forms"
     )

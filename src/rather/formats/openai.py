@@ -1,7 +1,9 @@
 """OpenAI's preference fine-tuning form: `input` with `messages`, and one assistant turn on either side.
 
-{"input": {"messages": [{"role": "user", "content": "…"}], "tools": [], "parallel_tool_calls": true},
- "preferred_output": [{"role": "assistant", "content": "…"}], "non_preferred_output": [{…}]}
+    {"input": {"messages": [{"role": "user", "content": "…"}], "tools": [], "parallel_tool_calls": true},
+     "preferred_output": [{"role": "assistant", "content": "…"}], "non_preferred_output": [{…}]}
+
+A `developer` turn is a system turn. `tools` must be empty: see below.
 """
 
 from __future__ import annotations
