@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rather.demos.identity import demo
     from rather.errors import RatherError
     from rather.evaluation.run import evaluate
-    from rather.formats import read_pairs, write_pairs
+    from rather.formats import convert, iter_examples, iter_judgments, read_pairs, read_votes, write_pairs
     from rather.generation.config import GenerateConfig
     from rather.generation.run import generate
     from rather.judging.run import judge
@@ -44,14 +44,18 @@ _HOMES = {
     "TrainConfig": "rather.training.config",
     "audit": "rather.training.gate",
     "chat": "rather.chatting",
+    "convert": "rather.formats",
     "demo": "rather.demos.identity",
     "evaluate": "rather.evaluation.run",
     "generate": "rather.generation.run",
     "judge": "rather.judging.run",
+    "iter_examples": "rather.formats",
+    "iter_judgments": "rather.formats",
     "merge": "rather.training.adapter",
     "pair": "rather.pairing.run",
     "preview": "rather.training.preview",
     "read_pairs": "rather.formats",
+    "read_votes": "rather.formats",
     "report": "rather.reporting",
     "sweep": "rather.training.sweep",
     "train": "rather.training.run",
@@ -71,14 +75,18 @@ __all__ = [
     "TrainConfig",
     "audit",
     "chat",
+    "convert",
     "demo",
     "evaluate",
     "generate",
+    "iter_examples",
+    "iter_judgments",
     "judge",
     "merge",
     "pair",
     "preview",
     "read_pairs",
+    "read_votes",
     "report",
     "sweep",
     "train",

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import CycloptsError, Parameter
 
-from rather import cli_generate, cli_judge, cli_pair  # noqa: F401 (their commands)
+from rather import cli_convert, cli_generate, cli_judge, cli_pair  # noqa: F401 (their commands)
 from rather.app import app
 from rather.demos.config import DemoConfig
 from rather.errors import ConfigError, Interrupted, RatherError

@@ -86,22 +86,28 @@ def test_parquet_of_text_beside_conversations_is_refused(tmp_path: Path):
 
 
 def test_a_failing_parquet_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def fail(_table: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def fail(_writer: object, _table: object) -> None:
         raise OSError(28, "No space left on device")
 
     (tmp_path / "pairs.parquet").write_bytes(b"old")
-    monkeypatch.setattr(pq, "write_table", fail)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", fail)
     with pytest.raises(OSError, match="No space left"):
         write_pairs(tmp_path / "pairs.parquet", [PAIR])
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {"pairs.parquet": b"old"}
 
 
-@pytest.mark.parametrize("name", ["pairs.jsonl.gz", "pairs.parquet.gz"])
-def test_a_packed_name_is_refused_rather_than_ignored(tmp_path: Path, name: str):
-    with pytest.raises(InputError, match=r"\.gz: pairs are written plain; name a \.jsonl or \.parquet file$"):
+@pytest.mark.parametrize("name", ["pairs.parquet.gz", "pairs.csv", "pairs", "pairs.txt.gz"])
+def test_a_name_that_tells_no_container_is_refused(tmp_path: Path, name: str):
+    with pytest.raises(InputError, match=r"is written by its name's ending; name a \.jsonl or \.json file"):
         write_pairs(tmp_path / name, [PAIR])
     assert list(tmp_path.iterdir()) == []
+
+
+@reuse_folder
+@given(written=pairs(TEXT | TURNS.map(tuple)), name=st.sampled_from(["p.json", "p.jsonl.gz", "p.json.zst"]))
+def test_other_containers_and_back_is_the_same(tmp_path: Path, written: list[Pair], name: str):
+    write_pairs(tmp_path / name, written)
+    assert [pair.model_copy(update={"source": None}) for pair in read_pairs(tmp_path / name).pairs] == written
 
 
 def without(row: dict[str, Any], *names: str) -> dict[str, Any]:

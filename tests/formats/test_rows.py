@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rather.errors import InputError, RowError
-from rather.formats import rows
+from rather.formats import json_rows
 from rather.formats.rows import Row, read_rows
 from tests.conftest import WriteFile
 
@@ -22,6 +22,12 @@ JSONL = '{"a": 1}\n{"b": "é"}\n'
 def read(path: Path) -> list[tuple[int, Row | str]]:
     """Line numbers with rows, or with the reason for which one is refused."""
     return [(number, row.reason if isinstance(row, RowError) else row) for number, row in read_rows(path)]
+
+
+def pack(content: bytes, packed: str | None) -> bytes:
+    if packed == "zst":
+        return pa.Codec("zstd").compress(content, asbytes=True)
+    return gzip.compress(content) if packed else content
 
 
 def complaint(path: Path) -> str:
@@ -45,10 +51,10 @@ def complaint(path: Path) -> str:
         pytest.param(b"\xef\xbb\xbf \n" + json.dumps([A, B], indent=2).encode(), id="array behind mark and space"),
     ],
 )
-@pytest.mark.parametrize("packed", [False, True])
-def test_rows_with_their_numbers(write_file: WriteFile, content: bytes, packed: bool):
-    name = "rows.jsonl.gz" if packed else "rows.jsonl"
-    assert read(write_file(gzip.compress(content) if packed else content, name)) == [(1, A), (2, B)]
+@pytest.mark.parametrize("packed", [None, "gz", "zst"])
+def test_rows_with_their_numbers(write_file: WriteFile, content: bytes, packed: str | None):
+    name = f"rows.jsonl.{packed}" if packed else "rows.jsonl"
+    assert read(write_file(pack(content, packed), name)) == [(1, A), (2, B)]
 
 
 def test_blank_lines_are_no_rows_but_count_as_lines(write_file: WriteFile):
@@ -105,10 +111,12 @@ def test_deep_nesting_is_refused_and_no_crash(write_file: WriteFile):
 
 
 def test_rows_of_an_array_that_are_no_objects(write_file: WriteFile):
-    assert read(write_file('[{"a": 1}, [1], "x"]')) == [
+    assert read(write_file('[{"a": 1}, [1], "x", {"a": 1, "a": 2}, 12]')) == [
         (1, A),
         (2, "is an array, not an object"),
         (3, "is a string, not an object"),
+        (4, 'has the key "a" twice'),
+        (5, "is a number, not an object"),
     ]
 
 
@@ -122,8 +130,16 @@ def test_rows_of_an_array_that_are_no_objects(write_file: WriteFile):
         pytest.param(b'[{"b": "\xe9"}]', "is not UTF-8 (byte 9); save the file as UTF-8", id="Latin-1 array"),
         pytest.param(b'[{"a": 1},\n{"b": ]', "2: is not JSON (Expecting value); mend the line", id="broken array"),
         pytest.param(b'[{"a": 1}\n', "2: is not JSON (Expecting ',' delimiter); mend the line", id="array cut off"),
-        pytest.param(b'[{"a": 1, "a": 2}]', 'has the key "a" twice', id="array with a key twice"),
         pytest.param(gzip.compress(JSONL.encode()), "is gzip; its name must end in .gz", id="gzip by another name"),
+        pytest.param(pack(JSONL.encode(), "zst"), "is Zstandard; its name must end in .zst", id="zst by another name"),
+        pytest.param(b"PK\x03\x04..", "is a zip archive; unpack it first", id="zip"),
+        pytest.param(
+            b'{\n  "data": []\n}',
+            "is one JSON object over many lines; write an object a line, or an array of them",
+            id="one object",
+        ),
+        pytest.param(b'[{"a": 1} {"a": 1}]', "1: is not JSON (Expecting ',' delimiter); mend the line", id="no comma"),
+        pytest.param(b'[{"a": 1}]\n[', "2: is not JSON (Extra data); mend the line", id="two arrays"),
         pytest.param(b"PAR1....", "is Parquet; its name must end in .parquet", id="Parquet by another name"),
     ],
 )
@@ -137,17 +153,84 @@ def test_a_file_of_nothing_has_no_rows(write_file: WriteFile, content: bytes):
 
 
 def test_an_endless_line_is_refused(write_file: WriteFile, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(rows, "MAX_LINE_BYTES", 2 << 20)
+    monkeypatch.setattr(json_rows, "MAX_LINE_BYTES", 2 << 20)
     path = write_file(b'{"a": 1}\n' + b"x" * (2 << 20) + b"y\n")
     assert complaint(path) == "2: the line is longer than 2 MiB; is this JSONL?"
 
 
 def test_missing_and_folder(tmp_path: Path):
     assert complaint(tmp_path / "none.jsonl") == "no such file"
-    assert complaint(tmp_path).startswith("is a folder; name a .jsonl, .json or .parquet file")
+    assert complaint(tmp_path).startswith("is a folder; name a .jsonl, .json, .csv, .tsv or .parquet file")
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64])
+def test_an_array_read_in_small_parts_is_the_same(write_file: WriteFile, monkeypatch: pytest.MonkeyPatch, chunk: int):
+    monkeypatch.setattr(json_rows, "_CHUNK", chunk)
+    values = [A, {"text": 'é "quoted" \\ 你好 😀 \u2028', "n": [1.5e-7, -12, True, None]}, 123456, B, {"c": "x" * 500}]
+    for indent in (None, 2):
+        for ascii_only in (True, False):
+            path = write_file(json.dumps(values, indent=indent, ensure_ascii=ascii_only))
+            assert read(path) == [
+                (n, value if isinstance(value, dict) else "is a number, not an object")
+                for n, value in enumerate(values, start=1)
+            ]
+    assert complaint(write_file('[\n{"a": 1},\n{"b": "é"')).startswith("3: is not JSON (")
+    assert complaint(write_file('[{"b": "é'.encode() + b"\xe9")).startswith("is not UTF-8 (byte 11)")
+
+
+class TestCsv:
+    @pytest.mark.parametrize("packed", [None, "gz", "zst"])
+    @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+    def test_rows_are_text_with_the_line_on_which_they_begin(
+        self, write_file: WriteFile, packed: str | None, mark: bytes
+    ):
+        content = mark + 'a,b\r\n1,"x, ""y""\nz"\r\n\r\n,é\r\n'.encode()
+        path = write_file(pack(content, packed), "rows.csv" + (f".{packed}" if packed else ""))
+        assert read(path) == [(2, {"a": "1", "b": 'x, "y"\nz'}), (5, {"a": None, "b": "é"})]
+
+    def test_tabs(self, write_file: WriteFile):
+        assert read(write_file("a\tb\n1,5\t2\n", "rows.tsv")) == [(2, {"a": "1,5", "b": "2"})]
+
+    def test_a_long_cell(self, write_file: WriteFile):
+        assert read(write_file("a\n" + "x" * 200_000 + "\n", "rows.csv")) == [(2, {"a": "x" * 200_000})]
+
+    def test_wrong_rows_are_refused_and_the_others_read(self, write_file: WriteFile):
+        found = read(write_file('a,b\n1\n1,2,3\n"1"x,2\n"1\n2" x,2\n1,2\n', "rows.csv"))
+        assert found[:2] == [
+            (2, "has 1 cells, but the header names 2 columns"),
+            (3, "has 3 cells, but the header names 2 columns"),
+        ]
+        assert [number for number, _ in found[2:]] == [4, 5, 7]
+        assert str(found[2][1]).startswith("is not CSV (")
+        assert str(found[3][1]).endswith("it takes up lines 5 to 6)")
+        assert found[4] == (7, {"a": "1", "b": "2"})
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"a;b\n1;2\n", "its columns are parted by ';'; save it with commas"),
+            (b"a\tb\n1\t2\n", "its columns are parted by '\\t'; name it .tsv"),
+            (b"a,,c\n1,2,3\n", "column 2 has no name; the first line of a CSV file names its columns"),
+            (b"a,b,a\n1,2,3\n", 'two columns are called "a"; rename one'),
+            (b'a,b\n1,"2\n3,4\n', '2: a quote (") that opens here is never closed; mend the line'),
+            (b"a,b\n1,\xe9\n", "2: is not UTF-8; save the file as UTF-8"),
+            (b'"a"x,b\n1,2\n', "1: is not CSV (',' expected after '\"'); mend the header"),
+        ],
+    )
+    def test_a_file_that_cannot_be_read_as_a_whole(self, write_file: WriteFile, content: bytes, said: str):
+        assert complaint(write_file(content, "rows.csv")) == said
 
 
 class TestDamagedContainers:
+    @pytest.mark.parametrize("kept", [0.5, 0.999])
+    def test_zst_cut_off(self, write_file: WriteFile, kept: float):
+        lines = b"".join(b'{"a": "%d %s"}\n' % (n, str(n * n).encode()) for n in range(10_000))
+        packed = pack(lines, "zst")
+        assert len(read(write_file(packed, "rows.jsonl.zst"))) == 10_000
+        said = complaint(write_file(packed[: int(len(packed) * kept)], "rows.jsonl.zst"))
+        assert said.startswith("damaged Zstandard file (")
+        assert complaint(write_file(JSONL, "rows.jsonl.zst")).startswith("damaged Zstandard file (")
+
     PACKED = gzip.compress(b"".join(b'{"a": %d}\n' % n for n in range(10_000)))
 
     @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 
 from rather.errors import RowError
 from rather.formats.preference import make_pair
-from rather.formats.rows import Row, kind_of
+from rather.formats.values import Row, kind_of
 from rather.records import Message, Pair
 
 FIELDS = frozenset({"chosen", "rejected"})
@@ -14,6 +14,7 @@ REQUIRED = ("chosen", "rejected")
 
 _ANSWER = "\n\nAssistant:"
 _HUMAN = "\n\nHuman:"
+_SPEAKERS = {"user": "Human", "assistant": "Assistant"}
 _TURN = re.compile(r"\n\n(Human|Assistant):")
 
 
@@ -41,10 +42,32 @@ def parse(row: Row) -> Pair:
     answers = chosen[len(transcript) :], rejected[len(transcript) :]
     if any(_HUMAN in answer for answer in answers):
         raise RowError("a side goes on with a human turn behind its answer; cut it there")
-    return make_pair(_turns(chosen[:end]), answers[0].strip(), answers[1].strip())
+    return make_pair(turns_of_transcript(chosen[:end]), answers[0].strip(), answers[1].strip())
 
 
-def _turns(transcript: str) -> tuple[Message, ...]:
+def write(pair: Pair) -> Row:
+    """The row of a pair. Raises RowError for what a transcript cannot hold: it has two speakers, and trims their turns."""
+    if isinstance(pair.prompt, str):
+        raise RowError("its prompt is plain text; --as-chat makes it a conversation")
+    for turn in pair.prompt:
+        if turn.role not in _SPEAKERS:
+            raise RowError(f"has a {turn.role} turn; a transcript has only Human and Assistant")
+    if pair.prompt[0].role != "user":
+        raise RowError("begins with an assistant turn; a transcript begins with Human")
+    texts = [turn.content for turn in pair.prompt] + [pair.chosen, pair.rejected]
+    for text in texts:
+        if text != text.strip():
+            raise RowError("a turn begins or ends with white space, which a transcript does not keep")
+        if _HUMAN in text or (
+            _ANSWER in text and text != pair.rejected
+        ):  # the reader looks for the last mark of chosen
+            raise RowError('a turn contains a mark of the transcript ("Human:" or "Assistant:" behind a blank line)')
+    transcript = "".join(f"\n\n{_SPEAKERS[turn.role]}: {turn.content}" for turn in pair.prompt) + _ANSWER
+    return {"chosen": f"{transcript} {pair.chosen}", "rejected": f"{transcript} {pair.rejected}"}
+
+
+def turns_of_transcript(transcript: str) -> tuple[Message, ...]:
+    """The turns of a transcript that ends where the assistant should speak."""
     parts = _TURN.split(transcript)  # "", speaker, text, speaker, text, …
     if parts[0].strip():
         raise RowError(r'"chosen" has text before its first "\n\nHuman:"')

@@ -5,18 +5,16 @@
     {"prompt": …, "answers": ["…"], "judge": …, "score": 4, "scale": [1, 5]}  rating
     {"prompt": …, "answers": ["…"], "judge": …, "event": "like"}              event
 
-`prompt` is text or a list of turns.
+`prompt` is text or a list of turns; `at` is seconds since 1970 or ISO 8601.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from rather.errors import RowError
-from rather.formats.preference import prompt_of, reason_of, require_own_id, tags_of
-from rather.formats.rows import Row, kind_of
+from rather.formats.preference import prompt_of, require_own_id, tags_of
+from rather.formats.values import Row, kind_of, made, time_of
 from rather.records import Comparison, Event, Judgment, Ranking, Rating
 
 TELLING: dict[str, type[Judgment]] = {"verdict": Comparison, "ranks": Ranking, "score": Rating, "event": Event}
@@ -44,17 +42,16 @@ def parse(row: Row) -> list[Judgment]:
     idle = sorted(set(given) - set(kind.model_fields) - {"id"})
     if idle:
         raise RowError(f'has a "{idle[0]}", which a {kind.kind} does not have; remove it')
-    fields: dict[str, Any] = {**given, "prompt": prompt_of(given["prompt"]), "tags": tags_of(row)}
+    fields: dict[str, Any] = {**given, "prompt": prompt_of(row["prompt"]), "tags": tags_of(row)}
+    if "at" in fields:
+        fields["at"] = time_of(fields["at"], "at")
     fields.pop("id", None)
     for name in _LISTS:
         if name in fields:
             if not isinstance(fields[name], list):
                 raise RowError(f'"{name}" is {kind_of(fields[name])}, not a list')
             fields[name] = tuple(fields[name])
-    try:
-        record = kind(**fields)
-    except ValidationError as error:
-        raise RowError(reason_of(error)) from error
+    record = made(kind, **fields)
     require_own_id(row, record)
     return [record]
 

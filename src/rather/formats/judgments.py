@@ -3,59 +3,46 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from rather.errors import InputError, RowError
-from rather.formats import judged
-from rather.formats.refusals import Refusal
-from rather.formats.rows import Row, read_rows
+from rather.errors import InputError
+from rather.formats import (
+    alpacaeval,
+    arena,
+    argilla,
+    events,
+    judged,
+    labelstudio,
+    nectar_judged,
+    ratings,
+    ultrafeedback,
+)
+from rather.formats.streams import Quick, Stream
+from rather.formats.values import Row, short
 from rather.records import Judgment
 
-JUDGMENT_READERS: dict[str, ModuleType] = {"native": judged}
-"""name → module with `FIELDS`, those `REQUIRED`, `matches(row) -> bool` and `parse(row) -> list[Judgment]`.
+JUDGMENT_READERS: dict[str, ModuleType] = {
+    "native": judged, "nectar": nectar_judged, "ultrafeedback": ultrafeedback, "argilla": argilla, "labelstudio": labelstudio,
+    "alpacaeval": alpacaeval, "arena": arena, "events": events, "ratings": ratings,
+}  # fmt: skip
+"""name → module with `FIELDS`, those `REQUIRED`, `matches(row) -> bool` and `parse(row)`, a list of Judgments.
 
-The first that matches a file's first row reads it.
+The first that matches a file's first row reads it. A RowError in the list stands for a part of the row that cannot be used.
 """
-
-
-Quick = Callable[[Row], bool]
-"""Takes an ordinary row by itself, without a record of it, and says whether it did."""
 
 
 def iter_judgments(
     path: str | Path, *, format: str | None = None, quick: Mapping[str, Quick] | None = None
-) -> Iterator[Judgment | Refusal]:
-    """The judgments of a file in its order, and a Refusal in the place of each row that cannot be used.
+) -> Stream[Judgment]:
+    """The judgments of a source in its order, and a Refusal in the place of each row, or part of one, that cannot be used.
 
-    quick: name of a reader → what is asked first for each of its rows; a row that it takes is not given again.
-    Raises InputError where the file as a whole cannot be read, or its first row is of no known form.
+    A source is a file, a glob, a step's folder with a judgments.jsonl, or a data set (`hf:org/name`).
+    quick: form → what is asked first for each of its rows; a row that it takes is not given again.
+    Raises InputError where it cannot be read as a whole, or its first row is of no known form.
     """
-    path = Path(path)
-    reader = JUDGMENT_READERS[format] if format else None
-    take = (quick or {}).get(format or "")
-    rows = 0
-    for number, row in read_rows(path):
-        rows += 1
-        place = f"{path}:{number}"
-        if isinstance(row, RowError):
-            yield Refusal(place, row.reason)
-            continue
-        if reader is None:
-            name = _sniff(row, place)
-            reader, take = JUDGMENT_READERS[name], (quick or {}).get(name)
-        if take is not None and take(row):
-            continue
-        try:
-            found = _parse(reader, row)
-        except RowError as error:
-            yield Refusal(place, error.reason)
-            continue
-        for judgment in found:
-            yield judgment.model_copy(update={"source": place})
-    if rows == 0:
-        raise InputError(f"{path}: is empty; it must hold at least one row")
+    return Stream(path, JUDGMENT_READERS, no_judgment, format=format, inside=("judgments.jsonl",), quick=quick)
 
 
 def judgment_rows(judgments: Iterable[Judgment] | Sequence[Judgment]) -> Iterator[Row]:
@@ -63,19 +50,16 @@ def judgment_rows(judgments: Iterable[Judgment] | Sequence[Judgment]) -> Iterato
     return (judged.write(judgment) for judgment in judgments)
 
 
-def _sniff(row: Row, place: str) -> str:
-    for name, module in JUDGMENT_READERS.items():
-        if module.matches(row):
-            return name
-    keys = ", ".join(itertools.islice(sorted(row), 8)) or "no fields"
-    raise InputError(
+def no_judgment(row: Row, place: str) -> InputError:
+    """What to raise for a first row of no known form."""
+    keys = ", ".join(short(key) for key in itertools.islice(sorted(row), 8)) or "no fields"
+    if "id" in row and "winner" in row:
+        return InputError(
+            f"{place}: is a vote on a pair that stands in another file (it has {keys}); `rather convert` joins the two "
+            "with --answers FILE, and so does rather.read_votes(pairs, votes)"
+        )
+    return InputError(
         f'{place}: is no judgment of a known form (it has {keys}); a judgment needs "prompt", "answers", "judge" and one of '
-        f"{', '.join(judged.TELLING)}"
+        f'{", ".join(judged.TELLING)}; a table of ratings has the columns "prompt", "response" and "score"; docs/formats.md '
+        "lists the other forms"
     )
-
-
-def _parse(reader: ModuleType, row: Row) -> list[Judgment]:
-    for name in reader.REQUIRED:
-        if row.get(name) is None:
-            raise RowError(f'has no "{name}"')
-    return reader.parse(row)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from rather.errors import RowError
 from rather.formats import preference
-from rather.formats.rows import Row
+from rather.formats.values import Row
 from rather.records import Pair
 
-FIELDS = preference.FIELDS | {"tags", "id"}
+FIELDS = (preference.FIELDS | {"tags", "id"}) - {"tools"}
 REQUIRED = preference.REQUIRED
 
 

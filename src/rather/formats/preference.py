@@ -1,7 +1,7 @@
 """TRL's preference form: `prompt`, `chosen`, `rejected`, or the prompt inside both sides; as text or as chat turns.
 
 Beside them `margin`, as TRL's reward trainer has it, `probability` (that chosen is the better answer) and `weight`: numbers,
-of which a null is none. The native form is the same with `tags`; see `native.py`.
+of which a null is none. Rows with `tools` are refused: see `tools.py`. The native form is the same with `tags`; see `native.py`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from rather.errors import RowError
-from rather.formats.rows import Row, kind_of
+from rather.formats.tools import tools_of
+from rather.formats.values import Row, kind_of, reason_of
 from rather.records import JUDGED, Example, Judgment, Message, Pair, Prompt
 
 SIDES = frozenset({"prompt", "chosen", "rejected"})
-FIELDS = SIDES | set(JUDGED)
+FIELDS = SIDES | set(JUDGED) | {"tools"}
 REQUIRED = ("chosen", "rejected")
 
 
@@ -30,7 +31,22 @@ def matches(row: Row) -> bool:
 
 def parse(row: Row) -> Pair:
     """One row as a pair. Columns beyond FIELDS are the caller's to report."""
+    tools_of(row.get("tools"))
     return make_pair(*sides_of(row), judged=judged_of(row))
+
+
+def write(pair: Pair) -> Row:
+    """The row of a pair as TRL reads it, with an explicit prompt; `margin` alone of what else is said of a pair."""
+    margin = {} if pair.margin is None else {"margin": pair.margin}
+    if isinstance(pair.prompt, str):
+        return {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected, **margin}
+    prompt = [message.model_dump() for message in pair.prompt]
+    return {"prompt": prompt, "chosen": answer_turn(pair.chosen), "rejected": answer_turn(pair.rejected), **margin}
+
+
+def answer_turn(text: str) -> list[Row]:
+    """An answer as a conversation's last turn."""
+    return [{"role": "assistant", "content": text}]
 
 
 def sides_of(row: Row) -> tuple[Prompt, str, str]:
@@ -41,6 +57,8 @@ def sides_of(row: Row) -> tuple[Prompt, str, str]:
         if isinstance(prompt, str) and isinstance(chosen, list) and isinstance(rejected, list):
             # The answers are turns, so the text that they answer was one too.
             prompt = (Message(role="user", content=prompt),)
+        if _is_whole(chosen) and _is_whole(rejected):
+            return _behind(prompt, *split_turns(turns_of(chosen, "chosen"), turns_of(rejected, "rejected")))
         return prompt, answer_of(chosen, "chosen"), answer_of(rejected, "rejected")
     # Cutting a prompt out of two answers would look like success.
     others = {key.lower(): key for key in sorted(set(row) - SIDES)}
@@ -52,6 +70,19 @@ def sides_of(row: Row) -> tuple[Prompt, str, str]:
     if isinstance(chosen, str) != isinstance(rejected, str):
         raise RowError('has no "prompt", and only one of "chosen" and "rejected" is text, so they share none')
     return split_turns(turns_of(chosen, "chosen"), turns_of(rejected, "rejected"))
+
+
+def _is_whole(side: Any) -> bool:
+    """True for a side that begins with the conversation and does not only answer it."""
+    return isinstance(side, list) and len(side) > 1
+
+
+def _behind(prompt: Prompt, shared: Prompt, chosen: str, rejected: str) -> tuple[Prompt, str, str]:
+    """Two whole conversations beside a `prompt` that repeats their beginning, or its question, as published sets have it."""
+    repeated = len(prompt) == 1 and not isinstance(shared, str) and prompt[0] in shared
+    if prompt != shared and not repeated:
+        raise RowError('"chosen" and "rejected" are whole conversations, and "prompt" is not what they begin with')
+    return shared, chosen, rejected
 
 
 def judged_of(row: Row) -> dict[str, Any]:
@@ -110,13 +141,6 @@ def make_pair(
         raise RowError(reason_of(error)) from error
 
 
-def reason_of(error: ValidationError) -> str:
-    """The first complaint of pydantic in a row's own words."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "row"
-    return f'"{place}" {first["msg"].removeprefix("Value error, ")}'
-
-
 def prompt_of(value: Any) -> Prompt:
     """A prompt field: text, or a list of turns."""
     if isinstance(value, str):
@@ -146,7 +170,7 @@ def turns_of(value: Any, field: str) -> tuple[Message, ...]:
     for index, turn in enumerate(value, start=1):
         if not isinstance(turn, dict):
             raise RowError(f'"{field}" turn {index} is {kind_of(turn)}, not {{"role", "content"}}')
-        extra = {key for key, item in turn.items() if item is not None} - {"role", "content"}
+        extra = {key for key, item in turn.items() if item is not None and item != []} - {"role", "content"}
         if extra:
             raise RowError(f'"{field}" turn {index} has {sorted(extra)[0]!r}, which cannot be trained on yet')
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from rather.errors import RowError
 from rather.formats import preference
-from rather.formats.rows import Row, kind_of
+from rather.formats.values import Row, kind_of
 from rather.records import Message, RankedList
 
 FIELDS = frozenset({"id", "prompt", "ranked", "weight", "tags"})

@@ -3,7 +3,8 @@
     {"prompt": text or turns, "response": "…", "model": "…", "tokens": […], "seed": 1, "finished": true,
      "temperature": 0.8, "system": "…", "count": 2, "tags": {"reference": "…"}}
 
-`count` says how often the same text was drawn, where that is more than once. Other columns (a reference answer, whatever a reward function asks for) are kept beside the record for those who judge.
+`count` says how often the same text was drawn, where that is more than once. Other columns (a reference answer, whatever a
+reward function asks for) are kept beside the record for those who judge.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from rather.errors import RowError
-from rather.formats.preference import make_pair, reason_of
-from rather.formats.rows import Row, kind_of
+from rather.formats.preference import make_pair
+from rather.formats.values import Row, kind_of, reason_of
 from rather.records import Message, Pair
 
 FIELDS = frozenset({"conversations", "chosen", "rejected", "system"})
@@ -21,6 +21,7 @@ FIELDS = frozenset({"conversations", "chosen", "rejected", "system"})
 REQUIRED = ("conversations", "chosen", "rejected")
 
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+_SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
 
 
 def matches(row: Row) -> bool:
@@ -40,6 +41,19 @@ def parse(row: Row) -> Pair:
             raise RowError('has a "system" and a system turn in "conversations"; remove one of them')
         prompt.insert(0, _turn({"from": "system", "value": system}, '"system"'))
     return make_pair(tuple(prompt), _answer(row["chosen"], '"chosen"'), _answer(row["rejected"], '"rejected"'))
+
+
+def write(pair: Pair) -> Row:
+    """The row of a pair."""
+    if isinstance(pair.prompt, str):
+        raise RowError("its prompt is plain text; --as-chat makes it a conversation")
+    if any(turn.role == "tool" for turn in pair.prompt):
+        raise RowError("has a tool turn, whose speaker has no one name in ShareGPT's form")
+    return {
+        "conversations": [{"from": _SPEAKERS[turn.role], "value": turn.content} for turn in pair.prompt],
+        "chosen": {"from": "gpt", "value": pair.chosen},
+        "rejected": {"from": "gpt", "value": pair.rejected},
+    }
 
 
 def _answer(value: Any, place: str) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from rather.errors import RowError
 from rather.formats import preference
-from rather.formats.rows import Row
+from rather.formats.tools import tools_of
+from rather.formats.values import Row
 from rather.records import Message, Single
 
-FIELDS = frozenset({"id", "prompt", "completion", "label", "weight", "tags"})
+FIELDS = frozenset({"id", "tools", "prompt", "completion", "label", "weight", "tags"})
 REQUIRED = ("prompt", "completion", "label")
 
 
@@ -23,6 +24,7 @@ def matches(row: Row) -> bool:
 
 def parse(row: Row) -> Single:
     """One row as a single answer. Raises RowError also for a label that is neither true nor false."""
+    tools_of(row.get("tools"))
     if not isinstance(row["label"], bool):
         raise RowError(
             f'"label" is {str(row["label"])[:20]!r}; it must be true for a good answer or false for a bad one'
@@ -37,3 +39,11 @@ def parse(row: Row) -> Single:
 def write(record: Single) -> Row:
     """The row of a single answer; `parse(write(record))` has the same id."""
     return preference.written(record, {"completion": record.completion, "label": record.label})
+
+
+def write_trl(record: Single) -> Row:
+    """The row of a single answer as TRL reads it."""
+    if isinstance(record.prompt, str):
+        return {"prompt": record.prompt, "completion": record.completion, "label": record.label}
+    prompt = [message.model_dump() for message in record.prompt]
+    return {"prompt": prompt, "completion": preference.answer_turn(record.completion), "label": record.label}

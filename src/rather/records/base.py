@@ -13,10 +13,10 @@ def usable(text: str) -> str:
     """`text`, if a file and a tokenizer can take it. Raises ValueError."""
     if "\x00" in text:
         raise ValueError("contains a NUL character")
+    # Half of a UTF-16 pair, as broken JSON escapes give it: no file and no tokenizer takes it.
     try:
-        text.encode()
+        text.encode()  # a hundred times as fast as looking at each character
     except UnicodeEncodeError as error:
-        # Half of a UTF-16 pair, as broken JSON escapes give it: no file and no tokenizer takes it.
         raise ValueError("contains a lone surrogate, which is no character") from error
     return text
 

@@ -1,0 +1,71 @@
+"""Files as bytes, unpacked while they are read: plain, .gz or .zst. A damaged one is one InputError."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from rather.errors import InputError
+
+PACKED = (".gz", ".zst")
+
+# What a file begins with that its name does not say: bytes, what they are, and the cure.
+_MAGIC = {
+    b"\x1f\x8b": "is gzip; its name must end in .gz",
+    b"\x28\xb5\x2f\xfd": "is Zstandard; its name must end in .zst",
+    b"PAR1": "is Parquet; its name must end in .parquet",
+    b"PK\x03\x04": "is a zip archive; unpack it first",
+    b"BZh": "is packed with bzip2; unpack it, or pack it as .gz or .zst",
+    b"\xfd7zXZ": "is packed with xz; unpack it, or pack it as .gz or .zst",
+    b"\xff\xfe": "is UTF-16; save it as UTF-8",
+    b"\xfe\xff": "is UTF-16; save it as UTF-8",
+    b"<!DOCTYPE": "is a web page; download the file itself",
+    b"<html": "is a web page; download the file itself",
+}
+
+
+def plain_name(path: Path) -> str:
+    """The file's name without .gz or .zst."""
+    return path.name.removesuffix(path.suffix) if path.suffix in PACKED else path.name
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
+    """The file's own bytes. Raises InputError for one that is damaged or cannot be read, also while it is being read."""
+    try:
+        with path.open("rb") as file:
+            if path.suffix not in PACKED:
+                yield file
+                return
+            raw = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else pa.CompressedInputStream(file, "zstd")
+            with io.BufferedReader(raw) as reader:  # pyright: ignore[reportArgumentType]
+                yield reader  # pyright: ignore[reportReturnType]
+    except (EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+    except OSError as error:
+        if path.suffix == ".zst" and error.errno is None:  # pyarrow's word for damage; the system's own has a number
+            raise _damaged(path, error) from error
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def first_byte(path: Path, file: io.BufferedReader) -> bytes:
+    """The first byte that is no white space; the file is left at its start, behind a byte-order mark."""
+    head = file.peek(4096)  # a pipe cannot seek back
+    for magic, said in _MAGIC.items():
+        if head.startswith(magic):
+            raise InputError(f"{path}: {said}")
+    bom = 3 if head.startswith(b"\xef\xbb\xbf") else 0
+    file.read(bom)
+    return head[bom:].lstrip()[:1]
+
+
+def _damaged(path: Path, error: BaseException) -> InputError:
+    kind = "gzip" if path.suffix == ".gz" else "Zstandard"
+    said = (str(error).splitlines() or [type(error).__name__])[0][:120]
+    return InputError(f"{path}: damaged {kind} file ({said}); fetch or write it again")

@@ -1,0 +1,50 @@
+"""What a user names as a source → its rows: a file, several by a glob, a step's folder, or a Hugging Face data set."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from pathlib import Path
+
+from rather.errors import InputError, RowError
+from rather.formats.hub import HUB, dataset_rows, is_saved_dataset
+from rather.formats.rows import KINDS, read_rows
+from rather.formats.values import Row
+
+
+def source_rows(source: str | Path, *, inside: tuple[str, ...] = ()) -> Iterator[tuple[str, Row | RowError]]:
+    """Rows with their places (`file:line`), part after part. `inside` names the file to read of a step's folder.
+
+    Raises InputError where nothing can be read from the source or one of its parts.
+    """
+    for part in parts_of(source, inside=inside):
+        if isinstance(part, str):
+            yield from dataset_rows(part)
+        else:
+            for number, row in read_rows(part):
+                yield f"{part}:{number}", row
+
+
+def parts_of(source: str | Path, *, inside: tuple[str, ...] = ()) -> list[Path | str]:
+    """The files of a source in the order of their names; a data set of `datasets` stays one text that begins with "hf:"."""
+    text, path = str(source), Path(source)
+    if text.startswith(HUB):
+        return [text]
+    if path.is_dir():
+        return [_in_folder(path, inside)]
+    if path.exists() or not glob.has_magic(text):  # a name may hold brackets
+        return [path]
+    found = sorted(name for name in glob.glob(text, recursive=True) if Path(name).is_file())  # noqa: PTH207 (patterns may be absolute)
+    if not found:
+        raise InputError(f"{text}: no file matches this pattern")
+    return [Path(name) for name in found]
+
+
+def _in_folder(path: Path, inside: tuple[str, ...]) -> Path | str:
+    for name in inside:
+        if (path / name).is_file():
+            return path / name
+    if is_saved_dataset(path):
+        return f"{HUB}{path}"
+    wanted = f"holds no {' or '.join(inside)}; " if inside else ""
+    raise InputError(f'{path}: is a folder; {wanted}name {KINDS} inside it, or several as "{path}/*.jsonl"')

@@ -1,0 +1,137 @@
+"""Votes on pairs of answers that stand in another file, joined by the pair's `id`.
+
+    pairs:  {"id": 7, "text": "…", "result_x": "…", "result_y": "…", "model_x": 97, "model_y": 98}
+    votes:  id,worker,winner,left,right
+            7,58,right,Airoboros L2 70B,Weaver 12k
+
+The first answer was shown on the left. `winner` is left, right or tie; `left` and `right` name the models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rather.errors import ConfigError, InputError, RowError
+from rather.formats.refusals import Refusal
+from rather.formats.rows import read_rows
+from rather.formats.values import Row, made, short, text_of, time_of, user_turn, word_of
+from rather.records import By, Comparison, Message, Preference
+
+WINNERS: dict[str, Preference] = {
+    "left": "a", "right": "b", "a": "a", "b": "b", "model_a": "a", "model_b": "b", "1": "a", "2": "b", "tie": "tie",
+    "both_bad": "both_bad", "bothbad": "both_bad", "tie (bothbad)": "both_bad",
+}  # fmt: skip
+"""What the field's files call the better of two answers."""
+
+# The names under which a file of pairs holds its question and its two answers.
+_QUESTIONS = ("text", "prompt", "instruction", "question")
+_ANSWERS = (("result_x", "result_y"), ("answer_a", "answer_b"), ("response_a", "response_b"), ("output_1", "output_2"))
+
+_Answers = tuple[tuple[Message, ...], tuple[str, str], dict[str, str]]
+
+
+def read_votes(
+    pairs: str | Path, votes: str | Path, *, judge: str | None = None, by: By = "person"
+) -> Iterator[Comparison | Refusal]:
+    """Every vote as a comparison in the order of its file, and a Refusal for each that cannot be used. Holds the pairs in memory.
+
+    judge: who voted, where the votes have no column `worker`, `judge` or `annotator`.
+    Raises InputError where a file as a whole cannot be read, ConfigError where nobody says who voted, or two do.
+    """
+    answers = _answers(Path(pairs))
+    rows = 0
+    for number, row in read_rows(Path(votes)):
+        rows += 1
+        place = f"{votes}:{number}"
+        if isinstance(row, RowError):
+            yield Refusal(place, row.reason)
+            continue
+        if rows == 1:
+            _check(row, place, judge)
+        try:
+            yield _vote(row, answers, judge, by).model_copy(update={"source": place})
+        except RowError as error:
+            yield Refusal(place, error.reason)
+    if rows == 0:
+        raise InputError(f"{votes}: is empty; it must hold at least one row")
+
+
+def verdict_of(value: object, name: str) -> Preference:
+    """The better answer in the records' own word. Raises RowError for a word that is not known."""
+    verdict = WINNERS.get(value.strip().lower()) if isinstance(value, str) else None
+    if verdict is None:
+        raise RowError(f'"{name}" is {short(value)!r}; known are {", ".join(WINNERS)}')
+    return verdict
+
+
+def _vote(row: Row, answers: dict[str, _Answers | RowError], judge: str | None, by: By) -> Comparison:
+    pair = word_of(row.get("id"), "id")
+    if pair not in answers:
+        raise RowError(f'"id" is {short(pair)!r}, and the file of pairs has none of that id')
+    found = answers[pair]
+    if isinstance(found, RowError):
+        raise found
+    prompt, texts, tags = found
+    names = (row.get("left"), row.get("right"))
+    return made(
+        Comparison,
+        prompt=prompt,
+        answers=texts,
+        models=None if None in names else names,
+        judge=judge or word_of(row.get(_judge_column(row) or ""), "worker"),
+        by=by,
+        verdict=verdict_of(row.get("winner"), "winner"),
+        at=time_of(row.get("time"), "time"),
+        tags={"pair": pair, **tags},
+    )
+
+
+def _judge_column(row: Row) -> str | None:
+    return next((name for name in ("worker", "judge", "annotator") if name in row), None)
+
+
+def _check(row: Row, place: str, judge: str | None) -> None:
+    missing = next((name for name in ("id", "winner") if name not in row), None)
+    if missing:
+        raise InputError(f'{place}: a vote has no "{missing}" (it has {", ".join(short(key) for key in sorted(row))})')
+    column = _judge_column(row)
+    if judge is None and column is None:
+        raise ConfigError(f'{place}: no column says who voted; name the judge, or add a column "worker"')
+    if judge is not None and column is not None:
+        raise ConfigError(f'a judge was named, but {place} has a column "{column}" that says who voted')
+
+
+def _answers(path: Path) -> dict[str, _Answers | RowError]:
+    """id → question, answers and tags, or why no vote on them can be used."""
+    found: dict[str, _Answers | RowError] = {}
+    for number, row in read_rows(path):
+        if isinstance(row, RowError):
+            raise InputError(f"{path}:{number}: {row.reason}; the votes on it could not be told from others")
+        try:
+            key = word_of(row.get("id"), "id")
+        except RowError as error:
+            raise InputError(f"{path}:{number}: {error.reason}; votes name their pair by it") from error
+        if key in found:
+            raise InputError(f'{path}:{number}: a second pair with the id "{short(key)}"')
+        try:
+            found[key] = _pair(row)
+        except RowError as error:
+            found[key] = RowError(f"votes on {path}:{number}, which cannot be used: {error.reason}")
+    return found
+
+
+def _pair(row: Row) -> _Answers:
+    question: Any = next((row[name] for name in _QUESTIONS if isinstance(row.get(name), str)), None)
+    if question is None:
+        raise RowError(f"has no question as text under any of {', '.join(_QUESTIONS)}")
+    names = next((names for names in _ANSWERS if names[0] in row and names[1] in row), None)
+    if names is None:
+        raise RowError(f"has no two answers; known are {', '.join(' and '.join(pair) for pair in _ANSWERS)}")
+    first, second = (text_of(row[name], name) for name in names)
+    empty = next((name for name, text in zip(names, (first, second), strict=True) if not text.strip()), None)
+    if empty:
+        raise RowError(f'"{empty}" is empty')
+    tags = {name: row[name] for name in ("type", "slug") if isinstance(row.get(name), str)}
+    return user_turn(question, "question"), (first, second), tags

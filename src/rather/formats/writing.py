@@ -1,0 +1,149 @@
+"""Rows → files, whole or not at all: JSONL, a JSON array, each plain, .gz or .zst; and Parquet."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rather.errors import InputError
+from rather.formats import native, ranked, unpaired
+from rather.formats.opening import plain_name
+from rather.formats.refusals import Refusal
+from rather.formats.values import Row
+from rather.records import Kind, Pair, RankedList, Single
+from rather.rundir import atomic_file
+
+WRITERS: dict[Kind, Any] = {"pair": native, "list": ranked, "sample": unpaired}
+"""kind of record → module with `write(record) -> row` of the native form."""
+
+Write = Callable[[Row], None]
+
+_BATCH = 1024
+
+
+def write_pairs(path: str | Path, pairs: Iterable[Pair] | Iterable[RankedList] | Iterable[Single]) -> None:
+    """Write pairs (or ranked lists, or single answers) in the native form; the name's ending tells the container. Atomic.
+
+    Raises InputError for a name of no known ending, and where Parquet is to hold both text prompts and conversations.
+    """
+    with open_rows(Path(path)) as write:
+        for pair in pairs:
+            write(WRITERS[pair.kind].write(pair))
+
+
+def write_jsonl(path: Path, rows: Iterable[Row]) -> None:
+    """One JSON object a line, whole or not at all."""
+    with atomic_file(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def write_refused(path: Path, refused: Iterable[Refusal]) -> None:
+    """The list of refused rows, also when it is empty: a missing file would say nothing."""
+    write_jsonl(path, ({"place": refusal.place, "reason": refusal.reason} for refusal in refused))
+
+
+@contextmanager
+def open_rows(path: Path) -> Iterator[Write]:
+    """A function that writes a row; the file takes its name only once all of them are written.
+
+    Raises InputError for a name whose ending is none of .jsonl, .json (also .gz, .zst) and .parquet.
+    """
+    opened = {".jsonl": _json_lines, ".json": _json_array, ".parquet": _parquet}.get(Path(plain_name(path)).suffix)
+    if opened is None or (opened is _parquet and path.suffix != ".parquet"):
+        raise InputError(
+            f"{path}: is written by its name's ending; name a .jsonl or .json file (also .gz, .zst), or .parquet"
+        )
+    with atomic_file(path) as file, opened(path, file.buffer) as write:  # pyright: ignore[reportAttributeAccessIssue]
+        yield write
+
+
+@contextmanager
+def _packed(path: Path, file: IO[bytes]) -> Iterator[Callable[[bytes], Any]]:
+    if path.suffix == ".gz":
+        with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:  # same rows, same bytes
+            yield packed.write
+    elif path.suffix == ".zst":
+        # A descriptor of its own: pyarrow closes what it writes to, and the file must still be brought to disk.
+        with open(os.dup(file.fileno()), "wb") as own, pa.CompressedOutputStream(own, "zstd") as packed:  # noqa: PTH123
+            yield packed.write
+    else:
+        yield file.write
+
+
+@contextmanager
+def _json_lines(path: Path, file: IO[bytes]) -> Iterator[Write]:
+    with _packed(path, file) as put:
+        yield lambda row: put(_line(row) + b"\n")
+
+
+@contextmanager
+def _json_array(path: Path, file: IO[bytes]) -> Iterator[Write]:
+    with _packed(path, file) as put:
+        before = itertools.chain([b"[\n"], itertools.repeat(b",\n"))
+        yield lambda row: put(next(before) + _line(row))
+        put(b"\n]\n" if next(before) == b",\n" else b"[]\n")
+
+
+@contextmanager
+def _parquet(path: Path, file: IO[bytes]) -> Iterator[Write]:
+    """Every column must be known before the first row is written, so the rows wait in a file without a name."""
+    with tempfile.TemporaryFile(dir=path.parent) as waiting:
+        columns: dict[str, Any] = {}
+        tags: dict[str, None] = {}
+
+        def write(row: Row) -> None:
+            _same_prompt(path, columns, row)
+            for name, value in row.items():
+                if columns.get(name) is None:
+                    columns[name] = value
+            tags.update(dict.fromkeys(row.get("tags") or ()))
+            waiting.write(_line(row) + b"\n")
+
+        yield write
+        waiting.seek(0)
+        schema = pa.schema([(name, _type(name, value, tags)) for name, value in columns.items()])
+        with pq.ParquetWriter(file, schema) as writer:
+            for batch in _batches(waiting):
+                if not tags:
+                    batch = [{**row, "tags": None} if "tags" in row else row for row in batch]
+                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+
+
+def _same_prompt(path: Path, columns: Row, row: Row) -> None:
+    before = columns.get("prompt")
+    if before is not None and type(before) is not type(row.get("prompt")):
+        raise InputError(f"{path}: Parquet cannot hold text prompts beside conversations; name a .jsonl file")
+
+
+_TYPES = {
+    "ranks": pa.list_(pa.int64()), "models": pa.list_(pa.string()), "scale": pa.list_(pa.float64()), "margin": pa.float64(),
+    "probability": pa.float64(), "weight": pa.float64(), "score": pa.float64(), "confidence": pa.float64(),
+    "at": pa.float64(), "seconds": pa.float64(), "value": pa.float64(),
+}  # fmt: skip
+"""Columns whose type the first value does not tell: it may lack, or be a whole number by accident."""
+
+
+def _type(name: str, value: Any, tags: Iterable[str]) -> pa.DataType:
+    if name == "tags":  # a tag that a row lacks is a null; a struct must have a field
+        return pa.struct([(tag, pa.string()) for tag in tags]) if tags else pa.null()
+    return _TYPES.get(name) or pa.array([value]).type
+
+
+def _batches(file: IO[bytes]) -> Iterator[list[Row]]:
+    while batch := [json.loads(line) for line in itertools.islice(file, _BATCH)]:
+        yield batch
+
+
+def _line(row: Row) -> bytes:
+    return json.dumps(row, ensure_ascii=False).encode()
