@@ -1,0 +1,22 @@
+"""The documentation pages that come from the code: `make docs` writes them, and a test checks that they are up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rather.docs import formats, generation, judges, losses, training
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+PAGES = {
+    "training.md": training.page,
+    "formats.md": formats.page,
+    "losses.md": losses.page,
+    "generation.md": generation.page,
+    "judges.md": judges.page,
+}
+
+
+def pages() -> dict[str, str]:
+    """File name → content."""
+    return {name: page() for name, page in PAGES.items()}
