@@ -117,7 +117,7 @@ def comparison_curves(runs: Mapping[str, Sequence[dict[str, Any]]], words: Words
     drawn = []
     for title, unit, key in (
         (words.told_apart, words.right, "accuracy"),
-        (f"{words.told_apart[:-1]} that were held out?", words.right, "heldout_accuracy"),
+        (f"And of {words.many} that were held out?", words.right, "heldout_accuracy"),
         (words.stays_likely, "change, nats a token", "chosen_logp_change_per_token"),
         (words.fall, "change, nats a token", "rejected_logp_change_per_token"),
     ):
@@ -133,6 +133,8 @@ def comparison_curves(runs: Mapping[str, Sequence[dict[str, Any]]], words: Words
                     linestyle=("-", "--", ":")[number // len(MANY) % 3], marker="o" if len(seen) == 1 else None,
                 )  # fmt: skip
             axes.legend(frameon=False, fontsize=7)
+            if "accuracy" in key:
+                axes.set_ylim(-0.03, 1.03)
             _count_updates(axes)
             axes.set_ylabel(unit)
             drawn.append((title, _svg(figure)))
