@@ -122,7 +122,7 @@ def test_nothing_is_asked_again_after_kill_9(tiny: Path, write_file: WriteFile, 
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = [line for line in log.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-    assert 20 < len(before) < 480
+    assert 5 < len(before) < 480
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert f"{len(before):,} of 480 answers are there already" in done.stderr
@@ -221,7 +221,7 @@ def test_vllm_that_is_not_there_is_named(tiny: Path, write_file: WriteFile, tmp_
 
 def test_correction_by_rules_makes_pairs(tiny: Path, write_file: WriteFile, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    options: dict[str, Any] = {"model": str(tiny), "n": 6, "temperature": (1.0,), "max_new_tokens": 30, "dtype": "fp32"}
+    options: dict[str, Any] = {"model": str(tiny), "n": 20, "temperature": (1.0,), "max_new_tokens": 100, "dtype": "fp32"}
     answers = [
         row["response"] for row in rows_of(generate(write_file(ROWS), out=tmp_path / "plain", **options).responses)
     ]

@@ -96,7 +96,7 @@ def _two_most(counts: Sequence[Counter[Gram]]) -> dict[Gram, tuple[int, int]]:
     return most
 
 
-def _closest(lengths: Sequence[int], own: int) -> int:
+def _closest(lengths: list[int], own: int) -> int:
     """The length nearest to `own` among the others, of two the shorter. lengths: of all, sorted."""
     place = bisect_left(lengths, own)  # own stands here
     near = lengths[max(place - 1, 0) : place] + lengths[place + 1 : place + 2]

@@ -136,7 +136,7 @@ class Server:
         if isinstance(prompt, str):
             reply = await self._client.completions.with_raw_response.create(prompt=prompt, **options)
         else:
-            turns = [message.model_dump() for message in prompt]
+            turns: Any = [message.model_dump() for message in prompt]
             reply = await self._client.chat.completions.with_raw_response.create(messages=turns, **options)
         return reply.text
 
