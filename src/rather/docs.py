@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 
 from rather.auditing import CHECKS
 from rather.demos.config import DemoConfig
 from rather.formats import READERS
 from rather.losses import FACTS, LOSSES, loss_options
+from rather.pairing.aggregates import AGGREGATES, RELIABILITY
+from rather.pairing.config import PairConfig
+from rather.pairing.rules import RULES
 from rather.training.config import TrainConfig
 from rather.training.guards import GUARDS
 from rather.training.metrics import METRICS
@@ -18,7 +22,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def pages() -> dict[str, str]:
     """File name → content."""
-    return {"training.md": _training(), "losses.md": _losses()}
+    return {"training.md": _training(), "losses.md": _losses(), "pairing.md": _pairing()}
 
 
 def _losses() -> str:
@@ -143,7 +147,55 @@ Each speaks once, as a warning and in the run's manifest.
 """
 
 
-def _fields(config: type[TrainConfig] | type[DemoConfig]) -> str:
+def _pairing() -> str:
+    def table(functions: Mapping[str, object]) -> str:
+        return "\n".join(f"| `{name}` | {_first_paragraph(inspect.getdoc(one))} |" for name, one in functions.items())
+
+    return f"""# Pairs from judgments: rules, aggregates, options
+
+Written by `make docs` from the code; do not edit.
+
+`rather pair JUDGMENTS… --out DIR` reads comparisons, rankings and ratings from files (or folders of earlier steps) together, makes a
+score of each answer, applies a rule to each prompt, and writes:
+
+| in `--out` | what it is |
+|---|---|
+| `pairs.jsonl`, `heldout.jsonl` | the pairs (with `--rule list` ranked lists, with `--form unpaired` single answers) |
+| `unpaired.jsonl` | with `--ties unpaired`: tied answers by themselves |
+| `reliability.json` | each judge's votes, agreement, share of first-named, and with `--reliability` its skill and side bias |
+| `refused.jsonl`, `manifest.json` | rows that could not be used; what went in and came out, by reason |
+
+A pair is a tie if its scores are equal, if those who compared the two mostly called it one, or, where nobody compared them, if
+a tie is the likeliest verdict (dawid-skene: if its truth is likeliest a tie). A tie is never a pair of which one side is chosen.
+The same judgments in any order, from any number of files, make the same files.
+
+## Rules (`--rule`)
+
+| rule | what it makes |
+|---|---|
+{table(RULES)}
+
+## Aggregates (`--aggregate`)
+
+| aggregate | what an answer's score is |
+|---|---|
+{table(AGGREGATES)}
+
+## Reliability (`--reliability`)
+
+| model | what it finds |
+|---|---|
+{table(RELIABILITY)}
+
+What they find in a real crowd is measured in `docs/reliability.md`.
+
+## Options of `rather pair`
+
+{_fields(PairConfig)}
+"""
+
+
+def _fields(config: type[TrainConfig] | type[DemoConfig] | type[PairConfig]) -> str:
     rows = ["| option | default | meaning |", "|---|---|---|"]
     for name, field in config.model_fields.items():
         default = (
@@ -157,6 +209,10 @@ def _fields(config: type[TrainConfig] | type[DemoConfig]) -> str:
 
 def _options(name: str) -> str:
     return ", ".join(f"`{option}` ({default})" for option, default in loss_options(name).items()) or "none"
+
+
+def _first_paragraph(text: str | None) -> str:
+    return " ".join((text or "").split("\n\n")[0].split()).replace("|", "\\|")
 
 
 def _first_sentence(text: str | None) -> str:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rather.errors import ConfigError, InputError
 from rather.formats import judgment_rows, read_pairs, write_jsonl
 from rather.pairing.run import pair
-from rather.records import Comparison, Event, Judgment, Message, Pair, Ranking, RankedList, Rating, Single
+from rather.records import Comparison, Event, Judgment, Message, Pair, RankedList, Ranking, Rating, Single
 
 WriteFile = Callable[..., Path]
 Make = Callable[..., Any]
@@ -83,13 +83,15 @@ TIED = [vote("Q", "x", "y", "tie", judge) for judge in ("anna", "ben")]
 
 
 def test_a_tie_makes_no_pair_unless_it_is_asked_for(made: Make, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="leaves no pair .* 1 × tie.* --ties half"):
+    with pytest.raises(InputError, match=r"leaves no pair .* 1 × tie.* --ties half"):
         made(TIED)
     (half,) = made(TIED, ties="half")
     assert half.probability == 0.5
     assert {half.chosen, half.rejected} == {"x", "y"}
     good = vote("Q", "x", "z", "a")
-    result = pair([*TIED, good, vote("Q", "y", "z", "a")], out=tmp_path / "u", rule="all", ties="unpaired", heldout_share=0)
+    result = pair(
+        [*TIED, good, vote("Q", "y", "z", "a")], out=tmp_path / "u", rule="all", ties="unpaired", heldout_share=0
+    )
     singles = read_pairs(tmp_path / "u" / "unpaired.jsonl").records
     assert {(s.completion, s.label) for s in singles if isinstance(s, Single)} == {("x", True), ("y", True)}
     assert result.counts["loose"] == 2
@@ -178,7 +180,14 @@ def test_confidence_is_part_of_a_vote(made: Make) -> None:
 def test_conversations_and_tags_and_models_are_kept(made: Make) -> None:
     prompt = (Message(role="system", content="Be brief."), Message(role="user", content="为什么？"))
     given = [
-        Comparison(prompt=prompt, answers=("好", "坏"), models=("m1", "m2"), verdict="a", judge="anna", tags={"kind": "x", "at": "1"}),
+        Comparison(
+            prompt=prompt,
+            answers=("好", "坏"),
+            models=("m1", "m2"),
+            verdict="a",
+            judge="anna",
+            tags={"kind": "x", "at": "1"},
+        ),
         Comparison(prompt=prompt, answers=("好", "坏"), verdict="a", judge="ben", tags={"kind": "x", "at": "2"}),
     ]
     (found,) = made(given)
@@ -282,8 +291,12 @@ def test_no_pair_is_of_one_text_and_names_of_judges_do_not_matter(
     for name in one:
         rows, others = ([json.loads(line) for line in files[name].splitlines()] for files in (one, other))
         assert all(row["chosen"] != row["rejected"] for row in rows)
-        assert [(r["prompt"], r["chosen"], r["rejected"]) for r in rows] == [(r["prompt"], r["chosen"], r["rejected"]) for r in others]
-        assert [r.get("probability", 1) for r in rows] == pytest.approx([r.get("probability", 1) for r in others], abs=1e-4)
+        assert [(r["prompt"], r["chosen"], r["rejected"]) for r in rows] == [
+            (r["prompt"], r["chosen"], r["rejected"]) for r in others
+        ]
+        assert [r.get("probability", 1) for r in rows] == pytest.approx(
+            [r.get("probability", 1) for r in others], abs=1e-4
+        )
 
 
 @settings(max_examples=15)
@@ -297,7 +310,11 @@ def test_the_order_shown_does_not_matter_where_no_side_is_modelled(
 
 
 def test_the_split_is_by_prompt_and_stays(tmp_path: Path) -> None:
-    given = [j for n in range(200) for j in (vote(f"Question {n * 7919}?", "x", "y", "a"), vote(f"Question {n * 7919}?", "x", "z", "a"))]
+    given = [
+        j
+        for n in range(200)
+        for j in (vote(f"Question {n * 7919}?", "x", "y", "a"), vote(f"Question {n * 7919}?", "x", "z", "a"))
+    ]
     first = pair(given, out=tmp_path / "1", rule="all", heldout_share=0.2)
     second = pair(given[: len(given) // 2], out=tmp_path / "2", rule="all", heldout_share=0.2)
     assert first.heldout is not None
@@ -364,7 +381,10 @@ def test_refused_rows_are_listed(write_file: WriteFile, tmp_path: Path) -> None:
         ({"form": "unpaired", "ties": "half"}, "--ties half does nothing with --form unpaired"),
         ({"form": "unpaired", "label": "margin"}, "--label margin is of pairs"),
         ({"ties": "half", "label": "hard"}, "--ties half needs a probability"),
-        ({"aggregate": "borda", "label": "weight"}, "--label weight needs a probability, and --aggregate borda gives none"),
+        (
+            {"aggregate": "borda", "label": "weight"},
+            "--label weight needs a probability, and --aggregate borda gives none",
+        ),
         ({"rule": "all", "heldout_share": 0, "seed": 1}, "--seed does nothing here"),
         ({"rule": "best"}, "rule = 'best'"),
         ({"margin": -1}, "margin = -1"),
@@ -385,15 +405,17 @@ def test_judgments_that_cannot_make_pairs(made: Make, tmp_path: Path, write_file
         made(one, reliability="noisy-bradley-terry")
     with pytest.raises(ConfigError, match="no pair has two; choose noisy-bradley-terry"):
         made([*one, vote("Q2", "x", "y", "a", "ben")], reliability="dawid-skene")
-    with pytest.raises(InputError, match=r"leaves no pair of 1 prompts with 2 answers \(1 picked: 1 × closer than --margin 9\); lower"):
+    with pytest.raises(
+        InputError, match=r"leaves no pair of 1 prompts with 2 answers \(1 picked: 1 × closer than --margin 9\); lower"
+    ):
         made(one, margin=9)
-    with pytest.raises(InputError, match="leaves no pair of 2 prompts .* give judgments of two or more answers"):
+    with pytest.raises(InputError, match=r"leaves no pair of 2 prompts .* give judgments of two or more answers"):
         made([rating("Q", "x", 3), rating("Q2", "x", 3)])
     with pytest.raises(InputError, match="is an event; make comparisons of events first"):
         made([Event(prompt="Q", answers=("x",), event="like", judge="u1")])
     with pytest.raises(InputError, match="there are none"):
         made([])
-    with pytest.raises(InputError, match="no judgments.jsonl in this folder"):
+    with pytest.raises(InputError, match=r"no judgments\.jsonl in this folder"):
         pair(tmp_path, out=tmp_path / "o")
     with pytest.raises(InputError, match="no such file"):
         pair(tmp_path / "none.jsonl", out=tmp_path / "o")

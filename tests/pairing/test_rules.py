@@ -55,9 +55,18 @@ def test_the_options_are_the_tables() -> None:
 
 
 def test_pairs_there_and_back() -> None:
-    pairs = [Pair(prompt="Q", chosen="x", rejected="y"), Pair(prompt="Q", chosen="y", rejected="z"), Pair(prompt="R", chosen="x", rejected="y")]
+    pairs = [
+        Pair(prompt="Q", chosen="x", rejected="y"),
+        Pair(prompt="Q", chosen="y", rejected="z"),
+        Pair(prompt="R", chosen="x", rejected="y"),
+    ]
     singles, both = unpaired(pairs)
     assert both == 1  # y
-    assert {(s.prompt, s.completion, s.label) for s in singles} == {("Q", "x", True), ("Q", "z", False), ("R", "x", True), ("R", "y", False)}
+    assert {(s.prompt, s.completion, s.label) for s in singles} == {
+        ("Q", "x", True),
+        ("Q", "z", False),
+        ("R", "x", True),
+        ("R", "y", False),
+    }
     assert {(p.prompt, p.chosen, p.rejected) for p in paired(singles)} == {("Q", "x", "z"), ("R", "x", "y")}
     assert paired([Single(prompt="Q", completion="x", label=True)]) == []

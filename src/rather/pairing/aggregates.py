@@ -1,7 +1,7 @@
 """From all that was said of answers to one score each, and to the odds of a pair. To add one, write a function and a line.
 
-    AGGREGATES    judges are trusted alike
-    RELIABILITY   judges are trusted by what their votes show of them
+AGGREGATES    judges are trusted alike
+RELIABILITY   judges are trusted by what their votes show of them
 """
 
 from __future__ import annotations
@@ -118,9 +118,7 @@ def by_newman(evidence: Evidence) -> Aggregated:
 def by_plackett_luce(evidence: Evidence) -> Aggregated:
     """Plackett–Luce scores in logits, from whole rankings."""
     lists = evidence.lists
-    return _scored(
-        evidence, plackett_luce(lists.group, lists.item, lists.score, lists.weight, items=evidence.answers)
-    )
+    return _scored(evidence, plackett_luce(lists.group, lists.item, lists.score, lists.weight, items=evidence.answers))
 
 
 AGGREGATES: dict[str, Callable[[Evidence], Aggregated]] = {

@@ -74,7 +74,9 @@ class PairConfig(Config):
 
     def _fits_lists(self) -> None:
         if self.ties != "drop":
-            raise ConfigError(f"--ties {self.ties} does nothing with --rule list: a list has no place for ties; use drop")
+            raise ConfigError(
+                f"--ties {self.ties} does nothing with --rule list: a list has no place for ties; use drop"
+            )
         if self.label not in (None, "hard"):
             raise ConfigError(f"--label {self.label} is of pairs; a ranked list has none")
         if self.form == "unpaired":

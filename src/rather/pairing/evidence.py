@@ -96,9 +96,15 @@ class Evidence:
         for scores, sided in ((self.rankings, True), (self.ratings, False)):
             parts.append(
                 votes_of_scores(
-                    scores.group, scores.item, scores.score, scores.judge, weight=scores.weight, sided=sided,
-                    items=self.answers, judges=len(self.judges),
-                )  # fmt: skip
+                    scores.group,
+                    scores.item,
+                    scores.score,
+                    scores.judge,
+                    weight=scores.weight,
+                    sided=sided,
+                    items=self.answers,
+                    judges=len(self.judges),
+                )
             )
         return Votes.joined(parts)
 
@@ -136,14 +142,14 @@ class Evidence:
         return _mixed(self.prompt_words[:, 0], seed), _mixed(self.answer_words[:, 0], seed)
 
     def _votes(self, first: Ints, second: Ints, outcome: Ints, judge: Ints, weight: Floats) -> Votes:
-        return Votes(
-            first, second, outcome, judge, weight, np.ones(len(first), bool), self.answers, len(self.judges)
-        )
+        return Votes(first, second, outcome, judge, weight, np.ones(len(first), bool), self.answers, len(self.judges))
 
 
 def _column(values: Any) -> np.ndarray:
-    return np.frombuffer(values, np.float64 if values.typecode == "d" else np.int64) if len(values) else np.zeros(
-        0, np.float64 if values.typecode == "d" else np.int64
+    return (
+        np.frombuffer(values, np.float64 if values.typecode == "d" else np.int64)
+        if len(values)
+        else np.zeros(0, np.float64 if values.typecode == "d" else np.int64)
     )
 
 

@@ -70,15 +70,14 @@ class Ledger:
         """Take a judgment. Raises InputError for an event, which alone compares nothing."""
         if isinstance(judgment, Event):
             raise InputError(
-                f"{judgment.source or 'a judgment'}: is an event; make comparisons of events first, by `rather judge` with behaviour"
+                f"{judgment.source or 'a judgment'}: is an event; make comparisons of events first (`rather judge`, behaviour)"
             )
         if not self.takes(judgment.aspect):
             return
         prompt = self.prompt(key_of(judgment.prompt), judgment.tags)
         models = judgment.models or (None,) * len(judgment.answers)
         answers = [
-            self.answer(prompt, text.encode(), model)
-            for text, model in zip(judgment.answers, models, strict=True)
+            self.answer(prompt, text.encode(), model) for text, model in zip(judgment.answers, models, strict=True)
         ]
         weight = 1.0 if judgment.confidence is None else judgment.confidence
         match judgment:
@@ -133,7 +132,15 @@ class Ledger:
         """A comparison. With a confidence c it is c of a vote, and where it names an answer, 1 − c of the opposite vote."""
         self.kinds["comparison"] += 1
         outcome, number = OUTCOMES[verdict], self.judges(judge)
-        _append(self.compared, first, second, outcome, number, 1.0 if confidence is None else confidence, verdict == "both_bad")
+        _append(
+            self.compared,
+            first,
+            second,
+            outcome,
+            number,
+            1.0 if confidence is None else confidence,
+            verdict == "both_bad",
+        )
         if confidence is not None and confidence < 1 and outcome != TIE:
             _append(self.compared, first, second, SECOND - outcome, number, 1 - confidence, False)
 
@@ -176,6 +183,7 @@ def key_of(prompt: Prompt) -> bytes:
 
 
 def turns_key(turns: list[list[str]]) -> bytes:
+    """The key of a conversation, as pairs of role and content."""
     return b"j" + json.dumps(turns, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -13,7 +13,9 @@ from rather.formats.rows import Row
 from rather.pairing.ledger import OUTCOMES, Ledger, turns_key
 from rather.records import content_id
 
-_FIELDS = frozenset({"id", "prompt", "answers", "models", "judge", "by", "aspect", "at", "tags", "score", "scale", "verdict"})
+_FIELDS = frozenset(
+    {"id", "prompt", "answers", "models", "judge", "by", "aspect", "at", "tags", "score", "scale", "verdict"}
+)
 _BY = frozenset({"person", "model", "metric", "behaviour"})
 _ROLES = frozenset({"system", "user", "assistant", "tool"})
 _LARGEST = 2.0**53
@@ -24,7 +26,7 @@ def native(ledger: Ledger, row: Row) -> bool:
     if not row.keys() <= _FIELDS or ("score" in row) == ("verdict" in row):
         return False
     prompt, judge, aspect, tags = row.get("prompt"), row.get("judge"), row.get("aspect"), row.get("tags", _NONE)
-    if not (_words(judge) and (aspect is None and "aspect" not in row or _words(aspect)) and _tags(tags)):
+    if not (_words(judge) and ((aspect is None and "aspect" not in row) or _words(aspect)) and _tags(tags)):
         return False
     key = _key(prompt)
     texts = _answers(row.get("answers"), 1 if "score" in row else 2)
@@ -39,7 +41,11 @@ def native(ledger: Ledger, row: Row) -> bool:
         if "score" in row:
             scale = row.get("scale")
             ledger.rate(
-                answers[0], float(row["score"]), judge, aspect, None if scale is None else (float(scale[0]), float(scale[1]))
+                answers[0],
+                float(row["score"]),
+                judge,
+                aspect,
+                None if scale is None else (float(scale[0]), float(scale[1])),
             )
         else:
             ledger.compare(answers[0], answers[1], row["verdict"], judge, None)
@@ -99,7 +105,9 @@ def _answers(answers: Any, count: int) -> list[bytes] | None:
 
 
 def _tags(tags: Any) -> bool:
-    return tags is _NONE or (isinstance(tags, dict) and all(_words(name) and _words(value) for name, value in tags.items()))
+    return tags is _NONE or (
+        isinstance(tags, dict) and all(_words(name) and _words(value) for name, value in tags.items())
+    )
 
 
 def _frame(row: Row, answers: int) -> bool:

@@ -23,7 +23,9 @@ def files_of(sources: Sequence[str | Path]) -> list[Path]:
     files = [Path(source) / JUDGMENTS if Path(source).is_dir() else Path(source) for source in sources]
     for file in files:
         if not file.exists():
-            what = f"no {JUDGMENTS} in this folder" if file.name == JUDGMENTS and file.parent.is_dir() else "no such file"
+            what = (
+                f"no {JUDGMENTS} in this folder" if file.name == JUDGMENTS and file.parent.is_dir() else "no such file"
+            )
             raise InputError(f"{file.parent if what.startswith('no j') else file}: {what}")
     resolved = [file.resolve() for file in files]
     twice = next((file for place, file in enumerate(files) if resolved[place] in resolved[:place]), None)

@@ -26,7 +26,16 @@ from rather.pairing.trust import reliability
 from rather.pairing.write import Writer
 from rather.progress import say
 from rather.records import Judgment
-from rather.rundir import RunDir, hash_file, open_run, peak_memory_gb, read_manifest, require_usable, sweep_scratch, write_json
+from rather.rundir import (
+    RunDir,
+    hash_file,
+    open_run,
+    peak_memory_gb,
+    read_manifest,
+    require_usable,
+    sweep_scratch,
+    write_json,
+)
 
 PAIRS, HELDOUT, LOOSE = "pairs.jsonl", "heldout.jsonl", "unpaired.jsonl"
 TRUST, REFUSED = "reliability.json", "refused.jsonl"
@@ -51,7 +60,8 @@ class Paired:
         said = ", ".join(f"{count:,} {kind}s" for kind, count in c["judgments"].items())
         passed = "".join(f", {count:,} {why}" for why, count in c["passed_over"].items())
         lines = [
-            f"{said} by {c['judges']:,} judge{'s' * (c['judges'] != 1)}: {c['prompts']:,} prompts, {c['answers']:,} answers{passed}",
+            f"{said} by {c['judges']:,} judge{'s' * (c['judges'] != 1)}: "
+            f"{c['prompts']:,} prompts, {c['answers']:,} answers{passed}",
             f"scores: {c['method']}",
             f"rule {c['rule']}: {c['candidates']:,} picked, {c['kept']:,} kept",
         ]
@@ -85,7 +95,9 @@ def pair(
     inputs = {str(source): hash_file(source) for source in sources if isinstance(source, Path)}
     if not inputs:
         inputs = {"judgments": _content(sources[0])}  # pyright: ignore[reportArgumentType]
-    with open_run(out, step="pair", config={**config.model_dump(mode="json"), "skip_bad": skip_bad}, inputs=inputs) as run:
+    with open_run(
+        out, step="pair", config={**config.model_dump(mode="json"), "skip_bad": skip_bad}, inputs=inputs
+    ) as run:
         if not run.done:
             sweep_scratch(out)
             _make(run, sources, config, skip_bad)
@@ -113,7 +125,13 @@ def _make(run: RunDir, sources: list[Any], config: PairConfig, skip_bad: bool) -
         _write(run, writer, config, counts)
         write_json(run.path / TRUST, reliability(evidence, found, config.reliability, config.gold))
         write_refused(run.path / REFUSED, refused)
-    outputs = [PAIRS, TRUST, REFUSED, *([HELDOUT] if config.heldout_share else []), *([LOOSE] if counts["loose"] else [])]
+    outputs = [
+        PAIRS,
+        TRUST,
+        REFUSED,
+        *([HELDOUT] if config.heldout_share else []),
+        *([LOOSE] if counts["loose"] else []),
+    ]
     run.finish(outputs=outputs, counts=counts, peak_memory_gb=peak_memory_gb())
 
 
@@ -185,7 +203,9 @@ def _read(ledger: Ledger, sources: list[Any], skip_bad: bool) -> list[Refusal]:
 
 def _write(run: RunDir, writer: Writer, config: PairConfig, counts: dict[str, Any]) -> None:
     """The pairs on either side of the split; `counts` gets what was written."""
-    prompts = [text_of(writer.prompt_at(place)) for place in range(writer.evidence.prompts)] if config.heldout_share else []
+    prompts = (
+        [text_of(writer.prompt_at(place)) for place in range(writer.evidence.prompts)] if config.heldout_share else []
+    )
     held, near = held_out(prompts, writer.evidence.lots(config.seed)[0], config.heldout_share)
     if not config.heldout_share:
         held = np.zeros(writer.evidence.prompts, bool)
@@ -195,8 +215,12 @@ def _write(run: RunDir, writer: Writer, config: PairConfig, counts: dict[str, An
     counts["heldout"] = _side(run.path / HELDOUT, writer, config, held, counts) if config.heldout_share else 0
     if config.heldout_share and not (counts["heldout"] and counts["written"]):
         side = "heldout" if not counts["heldout"] else "pairs"
-        say(f"note: {side}.jsonl is empty: there are few prompts; another --seed or --heldout-share splits them otherwise")
-    counts["what"] = {"list": "ranked lists"}.get(config.rule, "single answers" if config.form == "unpaired" else "pairs")
+        say(
+            f"note: {side}.jsonl is empty: there are few prompts; another --seed or --heldout-share splits them otherwise"
+        )
+    counts["what"] = {"list": "ranked lists"}.get(
+        config.rule, "single answers" if config.form == "unpaired" else "pairs"
+    )
     if config.ties == "unpaired" and config.form == "paired":
         rows = [WRITERS["sample"].write(single) for single in writer.loose(~held)]
         counts["loose"] = len(rows)

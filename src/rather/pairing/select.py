@@ -75,7 +75,12 @@ def select(evidence: Evidence, found: Aggregated, config: PairConfig) -> Picked:
 
 
 def _candidates(
-    evidence: Evidence, found: Aggregated, config: PairConfig, prompt_lots: Words, answer_lots: Words, dropped: Counter[str]
+    evidence: Evidence,
+    found: Aggregated,
+    config: PairConfig,
+    prompt_lots: Words,
+    answer_lots: Words,
+    dropped: Counter[str],
 ) -> list[tuple[int, ...]]:
     """What the rule picks of each prompt's comparable answers."""
     judged = np.flatnonzero(~np.isnan(found.score))

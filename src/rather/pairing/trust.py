@@ -13,8 +13,8 @@ from rather.stats.judges import counted, first_named
 from rather.stats.votes import TIE, Votes, total
 
 SKILL = {
-    "dawid-skene": "how much likelier the judge names an answer when it is the better one than when it is the worse one: 1 of an "
-    "expert, 0 of one that does not look, below 0 of one that says the opposite",
+    "dawid-skene": "how much likelier the judge names an answer when it is the better one than when it is the worse: 1 of "
+    "an expert, 0 of one that does not look, below 0 of one that says the opposite",
     "noisy-bradley-terry": "how strongly the judge's verdicts follow the scores: 1 as judges are before anything is known, 0 of one "
     "that does not look, below 0 of one that says the opposite",
 }
@@ -55,7 +55,9 @@ def _meaning(method: str | None) -> dict[str, str]:
     }
     if method is not None:
         said["skill"] = SKILL[method]
-        said["side_bias"] = "probability that it names the answer shown first where two are equal and it names one; ½ without bias"
+        said["side_bias"] = (
+            "probability that it names the answer shown first where two are equal and it names one; ½ without bias"
+        )
     return said
 
 

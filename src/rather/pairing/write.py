@@ -61,13 +61,19 @@ class Writer:
         middle = mean[found.group[answers]] if found.middle is None else np.full(len(answers), found.middle)
         above = np.round(found.score[answers] - middle, 9)
         bad = evidence.bad_A[answers]
-        return [False if b else (None if a == 0 else bool(a > 0)) for a, b in zip(above.tolist(), bad.tolist(), strict=True)]
+        return [
+            False if b else (None if a == 0 else bool(a > 0)) for a, b in zip(above.tolist(), bad.tolist(), strict=True)
+        ]
 
     def prompt(self, answer: int) -> tuple[Prompt, dict[str, str]]:
         """The prompt of an answer, and its tags."""
         place = int(self.evidence.prompt_A[answer])
         if self._prompt is None or self._prompt[0] != place:
-            self._prompt = place, self.prompt_at(place), self.evidence.ledger.tags_of(int(self.evidence.prompt_order[place]))
+            self._prompt = (
+                place,
+                self.prompt_at(place),
+                self.evidence.ledger.tags_of(int(self.evidence.prompt_order[place])),
+            )
         return self._prompt[1], self._prompt[2]
 
     def prompt_at(self, place: int) -> Prompt:
