@@ -116,7 +116,7 @@ def gpt4_agreement(crowd: Crowd, odds: Odds) -> dict[str, Any]:
     """With GPT-4, over the pairs of which it names an answer; labels without preference count half."""
     rows = np.flatnonzero(crowd.gpt4 != TIE)
     named = right(odds, rows, crowd.gpt4[rows])[0]
-    return shown(rate(int(round(named.sum())), len(rows)))
+    return shown(rate(round(float(named.sum())), len(rows)))
 
 
 def left_out(crowd: Crowd, labels: dict[str, Label]) -> dict[str, np.ndarray]:
@@ -173,7 +173,12 @@ def main() -> None:
         "plain majority": crowd.majority, "newman": crowd.by_newman, "dawid-skene": crowd.by_dawid_skene,
         "noisy-bradley-terry": crowd.by_noisy,
     }  # fmt: skip
-    results: dict[str, Any] = {"votes": len(crowd.votes), "workers": len(crowd.workers), "pairs": len(crowd.gpt4), "labels": {}}
+    results: dict[str, Any] = {
+        "votes": len(crowd.votes),
+        "workers": len(crowd.workers),
+        "pairs": len(crowd.gpt4),
+        "labels": {},
+    }
     sums = left_out(crowd, labels)
     plain = sums["plain majority"]
     for name, label in labels.items():
@@ -208,7 +213,12 @@ def main() -> None:
             "noisy-bradley-terry, ties half": {"reliability": "noisy-bradley-terry", "ties": "half"},
         }.items()
     }  # fmt: skip
-    print(json.dumps({**results, "workers_by_skill": results["workers_by_skill"][:5] + results["workers_by_skill"][-5:]}, indent=1))
+    print(
+        json.dumps(
+            {**results, "workers_by_skill": results["workers_by_skill"][:5] + results["workers_by_skill"][-5:]},
+            indent=1,
+        )
+    )
     if arguments.out:
         arguments.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

@@ -83,7 +83,7 @@ TIED = [vote("Q", "x", "y", "tie", judge) for judge in ("anna", "ben")]
 
 
 def test_a_tie_makes_no_pair_unless_it_is_asked_for(made: Make, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="leaves no pair .* 1 × tie.* --ties half"):
+    with pytest.raises(InputError, match=r"leaves no pair .* 1 × tie.* --ties half"):
         made(TIED)
     (half,) = made(TIED, ties="half")
     assert half.probability == 0.5
@@ -409,13 +409,13 @@ def test_judgments_that_cannot_make_pairs(made: Make, tmp_path: Path, write_file
         InputError, match=r"leaves no pair of 1 prompts with 2 answers \(1 picked: 1 × closer than --margin 9\); lower"
     ):
         made(one, margin=9)
-    with pytest.raises(InputError, match="leaves no pair of 2 prompts .* give judgments of two or more answers"):
+    with pytest.raises(InputError, match=r"leaves no pair of 2 prompts .* give judgments of two or more answers"):
         made([rating("Q", "x", 3), rating("Q2", "x", 3)])
     with pytest.raises(InputError, match="is an event; make comparisons of events first"):
         made([Event(prompt="Q", answers=("x",), event="like", judge="u1")])
     with pytest.raises(InputError, match="there are none"):
         made([])
-    with pytest.raises(InputError, match="no judgments.jsonl in this folder"):
+    with pytest.raises(InputError, match=r"no judgments\.jsonl in this folder"):
         pair(tmp_path, out=tmp_path / "o")
     with pytest.raises(InputError, match="no such file"):
         pair(tmp_path / "none.jsonl", out=tmp_path / "o")

@@ -17,8 +17,8 @@ from rather.records import Comparison, Rating
 
 TURNS = [{"role": "user", "content": "为什么？"}]
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "prompt": st.sampled_from(["Why?", "", "  ", "a\x00b", "\ud800", TURNS, [], [{"role": "assistant", "content": "x"}], [{"role": []}],
-                               [{"role": "user", "content": ""}, {"role": "user", "content": "y"}], None, 3]),
+    "prompt": st.sampled_from(["Why?", "", "  ", "a\x00b", "\ud800", TURNS, [], [{"role": "assistant", "content": "x"}],
+                               [{"role": []}], [{"role": "user", "content": ""}, {"role": "user", "content": "y"}], None, 3]),
     "answers": st.sampled_from([["x"], ["x", "y"], ["x", "x"], [], "x", ["x", None], ["", "y"], ["x", "y", "z"], None]),
     "judge": st.sampled_from(["anna", "", "\t", None, 7]),
     "models": st.sampled_from([["m"], ["m", None], ["m", "n"], [], "m", None, [""]]),

@@ -64,9 +64,9 @@ def test_newman_of_two_wins_a_tie_and_a_loss() -> None:
 def test_newman_and_bradley_terry_are_evalicas(seed: int) -> None:
     votes = drawn(seed)
     winners = [{FIRST: evalica.Winner.X, TIE: evalica.Winner.Draw, SECOND: evalica.Winner.Y}[o] for o in votes.outcome]
-    index = {"tolerance": 1e-12, "limit": 10_000}
+    exact = {"tolerance": 1e-12, "limit": 10_000}
     for ours, theirs in ((bradley_terry, evalica.bradley_terry), (newman, evalica.newman)):
-        peer = theirs(votes.first.tolist(), votes.second.tolist(), winners, **index)
+        peer = theirs(votes.first.tolist(), votes.second.tolist(), winners, **exact)
         logs = np.log(peer.scores.sort_index().to_numpy())
         score = ours(votes, spread=NO_PRIOR).score
         assert score - score.mean() == pytest.approx(logs - logs.mean(), abs=1e-4)

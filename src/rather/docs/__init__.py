@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rather.docs import formats, generation, judges, losses, training
+from rather.docs import formats, generation, judges, losses, pairing, training
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -14,6 +14,7 @@ PAGES = {
     "losses.md": losses.page,
     "generation.md": generation.page,
     "judges.md": judges.page,
+    "pairing.md": pairing.page,
 }
 
 

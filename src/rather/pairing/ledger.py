@@ -70,7 +70,7 @@ class Ledger:
         """Take a judgment. Raises InputError for an event, which alone compares nothing."""
         if isinstance(judgment, Event):
             raise InputError(
-                f"{judgment.source or 'a judgment'}: is an event; make comparisons of events first, by `rather judge` with behaviour"
+                f"{judgment.source or 'a judgment'}: is an event; make comparisons of events first (`rather judge`, behaviour)"
             )
         if not self.takes(judgment.aspect):
             return
@@ -183,6 +183,7 @@ def key_of(prompt: Prompt) -> bytes:
 
 
 def turns_key(turns: list[list[str]]) -> bytes:
+    """The key of a conversation, as pairs of role and content."""
     return b"j" + json.dumps(turns, ensure_ascii=False, separators=(",", ":")).encode()
 
 

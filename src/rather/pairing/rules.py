@@ -46,7 +46,7 @@ def every(scores: Sequence[float], lot: int) -> Places:
 
 
 def ranked(scores: Sequence[float], lot: int) -> Places:
-    """One ranked list of all answers, for losses of lists; an answer tied with the one before it, or too close to it, is left out."""
+    """One ranked list of all answers, for losses of lists; one tied with the answer before it, or too close, is left out."""
     return [tuple(range(len(scores)))]
 
 

@@ -60,7 +60,8 @@ class Paired:
         said = ", ".join(f"{count:,} {kind}s" for kind, count in c["judgments"].items())
         passed = "".join(f", {count:,} {why}" for why, count in c["passed_over"].items())
         lines = [
-            f"{said} by {c['judges']:,} judge{'s' * (c['judges'] != 1)}: {c['prompts']:,} prompts, {c['answers']:,} answers{passed}",
+            f"{said} by {c['judges']:,} judge{'s' * (c['judges'] != 1)}: "
+            f"{c['prompts']:,} prompts, {c['answers']:,} answers{passed}",
             f"scores: {c['method']}",
             f"rule {c['rule']}: {c['candidates']:,} picked, {c['kept']:,} kept",
         ]

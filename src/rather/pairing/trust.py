@@ -13,8 +13,8 @@ from rather.stats.judges import counted, first_named
 from rather.stats.votes import TIE, Votes, total
 
 SKILL = {
-    "dawid-skene": "how much likelier the judge names an answer when it is the better one than when it is the worse one: 1 of an "
-    "expert, 0 of one that does not look, below 0 of one that says the opposite",
+    "dawid-skene": "how much likelier the judge names an answer when it is the better one than when it is the worse: 1 of "
+    "an expert, 0 of one that does not look, below 0 of one that says the opposite",
     "noisy-bradley-terry": "how strongly the judge's verdicts follow the scores: 1 as judges are before anything is known, 0 of one "
     "that does not look, below 0 of one that says the opposite",
 }

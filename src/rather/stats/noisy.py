@@ -4,14 +4,15 @@
 
 k_j is judge j's skill (0: does not look; 1: as judges are before anything is known), b_j its bias to the side shown first,
 t_j its readiness to call a tie; s = m_model + e, where it is known which model wrote an answer, so that a model's answers
-speak for each other. The idea is Chen et al. 2013's CrowdBT with a skill that scales the difference, side bias, and Davidson's ties.
+speak for each other. The idea is CrowdBT's (Chen et al. 2013), with a skill that scales the difference, side bias, and Davidson's
+ties.
 All have normal priors; the fit is the posterior's mode, with judges' intervals from its curvature given the scores.
-Votes without a side have no b_j. A gold judge has skill `GOLD_SKILL` and no bias.
+Votes without a side have no b_j. A gold judge has skill 1 and no bias, and each of its votes stands for `GOLD_VOTES`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +26,7 @@ ANSWER_SPREAD = 0.5
 SKILL_SPREAD = 0.5
 SIDE_SPREAD = 0.5
 JUDGE_TIE_SPREAD = 1.0
-GOLD_SKILL = 5.0
+GOLD_VOTES = 20.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class _Fit:
     """The posterior's negative logarithm over one long vector of parameters."""
 
     def __init__(self, votes: Votes, model: Ints, gold: Bools) -> None:
-        self.votes, self.gold = votes, gold
+        self.gold = gold
+        self.votes = votes = replace(votes, weight=votes.weight * np.where(gold[votes.judge], GOLD_VOTES, 1.0))
         self.models = int(model.max(initial=-1)) + 1
         self.model = np.where(model < 0, self.models, model)  # the place behind the last stands for nobody known
         sizes = {"answer": votes.items, "model": self.models, "skill": votes.judges, "side": votes.judges,
@@ -75,7 +77,7 @@ class _Fit:
             np.concatenate([np.broadcast_to(spread[name], (size,)) for name, size in sizes.items()]) ** -2.0
         )
         self.centre = np.zeros(ends[-1])
-        self.centre[self.places["skill"]] = np.where(gold, GOLD_SKILL, 1.0)
+        self.centre[self.places["skill"]] = 1.0
         self.free = np.ones(ends[-1], bool)
         for name in ("skill", "side"):
             self.free[self.places[name]] = ~gold

@@ -1,0 +1,61 @@
+"""docs/pairing.md."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+
+from rather.docs.tables import fields, first_paragraph
+from rather.pairing.aggregates import AGGREGATES, RELIABILITY
+from rather.pairing.config import PairConfig
+from rather.pairing.rules import RULES
+
+
+def page() -> str:
+    """The page."""
+
+    def table(functions: Mapping[str, object]) -> str:
+        return "\n".join(f"| `{name}` | {first_paragraph(inspect.getdoc(one))} |" for name, one in functions.items())
+
+    return f"""# Pairs from judgments: rules, aggregates, options
+
+Written by `make docs` from the code; do not edit.
+
+`rather pair JUDGMENTS… --out DIR` reads comparisons, rankings and ratings from files (or folders of earlier steps) together, makes a
+score of each answer, applies a rule to each prompt, and writes:
+
+| in `--out` | what it is |
+|---|---|
+| `pairs.jsonl`, `heldout.jsonl` | the pairs (with `--rule list` ranked lists, with `--form unpaired` single answers) |
+| `unpaired.jsonl` | with `--ties unpaired`: tied answers by themselves |
+| `reliability.json` | each judge's votes, agreement, share of first-named, and with `--reliability` its skill and side bias |
+| `refused.jsonl`, `manifest.json` | rows that could not be used; what went in and came out, by reason |
+
+A pair is a tie if its scores are equal, if those who compared the two mostly called it one, or, where nobody compared them, if
+a tie is the likeliest verdict (dawid-skene: if its truth is likeliest a tie). A tie is never a pair of which one side is chosen.
+The same judgments in any order, from any number of files, make the same files.
+
+## Rules (`--rule`)
+
+| rule | what it makes |
+|---|---|
+{table(RULES)}
+
+## Aggregates (`--aggregate`)
+
+| aggregate | what an answer's score is |
+|---|---|
+{table(AGGREGATES)}
+
+## Reliability (`--reliability`)
+
+| model | what it finds |
+|---|---|
+{table(RELIABILITY)}
+
+What they find in a real crowd is measured in `docs/reliability.md`.
+
+## Options of `rather pair`
+
+{fields(PairConfig)}
+"""
