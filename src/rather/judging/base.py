@@ -143,12 +143,13 @@ def texts_of(columns: Row, name: str) -> list[str]:
     values = value if isinstance(value, list) else [value]
     if value is None or not values:
         raise RowError(f'has no "{name}"')
-    texts = [str(item) if isinstance(item, int | float) and not isinstance(item, bool) else item for item in values]
-    for item in texts:
-        if not isinstance(item, str):
+    texts = []
+    for item in values:
+        if isinstance(item, bool) or not isinstance(item, str | int | float):
             raise RowError(f'"{name}" holds {kind_of(item)}, not text')
-        if not item.strip():
+        if not str(item).strip():
             raise RowError(f'"{name}" is empty')
+        texts.append(str(item))
     return texts
 
 

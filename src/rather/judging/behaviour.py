@@ -73,7 +73,7 @@ class Behaviour(Judge):
     """
 
     kind: ClassVar[By] = "behaviour"
-    reads: ClassVar[str] = "events"
+    reads: ClassVar[Literal["responses", "events"]] = "events"
     whole: ClassVar[bool] = True
 
     rule: Literal["rates", "later"] = "rates"

@@ -115,8 +115,7 @@ def _reader(tokenizer: PreTrainedTokenizerBase, window: int, *, two: bool) -> Ca
     def read(response: Response) -> Sample:
         prompt = response.question.prompt
         asked = prompt if isinstance(prompt, str) else "\n".join(turn.content for turn in prompt)
-        texts = (asked, response.text) if two else (response.text,)
-        encoded = tokenizer(*texts)
+        encoded = tokenizer(asked, response.text) if two else tokenizer(response.text)
         tokens, types = encoded.input_ids, encoded.get("token_type_ids") or []
         if len(tokens) > window:
             raise RowError(f"the text has {len(tokens):,} tokens, and the model takes {window:,}; leave the row out")

@@ -70,8 +70,8 @@ def select(evidence: Evidence, found: Aggregated, config: PairConfig) -> Picked:
         dropped["tie"] += int(tied.sum())
     keep = known & ~near & (~tied | (config.ties == "half"))
     keep = _capped(evidence, config.per_prompt, keep, better, margin, answer_lots, dropped)
-    columns = (column[keep] for column in (better, worse, probability, margin, tied))
-    return Picked(*columns, [], loose, len(made), +dropped)
+    better, worse, probability, margin, tied = (column[keep] for column in (better, worse, probability, margin, tied))
+    return Picked(better, worse, probability, margin, tied, [], loose, len(made), +dropped)
 
 
 def _candidates(

@@ -15,8 +15,8 @@ from rather.stats.votes import TIE, Votes, total
 SKILL = {
     "dawid-skene": "how much likelier the judge names an answer when it is the better one than when it is the worse: 1 of "
     "an expert, 0 of one that does not look, below 0 of one that says the opposite",
-    "noisy-bradley-terry": "how strongly the judge's verdicts follow the scores: 1 as judges are before anything is known, 0 of one "
-    "that does not look, below 0 of one that says the opposite",
+    "noisy-bradley-terry": "how strongly the judge's verdicts follow the scores: 1 as judges are before anything is known, 0 of "
+    "one that does not look, below 0 of one that says the opposite",
 }
 
 
@@ -73,14 +73,14 @@ def _agreement(votes: Votes, found: Aggregated) -> tuple[np.ndarray, np.ndarray]
     return tuple(total(votes.judge, mask.astype(np.float64), votes.judges) for mask in (agrees, counts))  # pyright: ignore
 
 
-def _rate(hits: float, count: float) -> dict[str, Any] | None:
+def _rate(hits: Any, count: Any) -> dict[str, Any] | None:
     if not count:
         return None
     found = rate(int(hits), int(count))
     return _interval(found.value, found.low, found.high)
 
 
-def _interval(value: float, low: float, high: float) -> dict[str, Any]:
+def _interval(value: Any, low: Any, high: Any) -> dict[str, Any]:
     return {
         "value": round(float(value), 4),
         "interval": None if np.isnan(low) else [round(float(low), 4), round(float(high), 4)],

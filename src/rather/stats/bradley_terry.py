@@ -41,7 +41,7 @@ def bradley_terry(votes: Votes, *, spread: float = SPREAD) -> Scores:
         value = votes.weight @ (np.logaddexp(0, gap) - points * gap)
         pull = votes.weight * (_sigmoid(gap) - points)
         slope = total(votes.first, pull, votes.items) - total(votes.second, pull, votes.items)
-        return value + 0.5 * (score @ score) / spread**2, slope + score / spread**2
+        return float(value + 0.5 * (score @ score) / spread**2), slope + score / spread**2
 
     return Scores(lowest(loss, np.zeros(votes.items)))
 

@@ -115,7 +115,7 @@ class _Fit:
         ])  # fmt: skip
         away = point - self.centre
         value += 0.5 * (self.precision * away) @ away
-        return value, np.where(self.free, slope + self.precision * away, 0.0)
+        return float(value), np.where(self.free, slope + self.precision * away, 0.0)
 
     def judges_at(self, part: dict[str, Floats]) -> Judges:
         """Judges with intervals, from the curvature in each one's skill, bias and tie at the scores found."""

@@ -25,7 +25,7 @@ def plackett_luce(
             part, pull = table.loss(point)
             value += part
             slope = slope + total(table.item.ravel(), pull.ravel(), items)
-        return value, slope
+        return float(value), slope
 
     return Scores(lowest(loss, np.zeros(items)))
 

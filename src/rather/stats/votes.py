@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+# The names say what an array holds. numpy's own stubs lose it at every index and sum.
+Ints = NDArray[Any]
+Floats = NDArray[Any]
+Bools = NDArray[Any]
 
 FIRST, TIE, SECOND = 0, 1, 2
 """Outcomes of a vote: the item shown first is better, neither is, the second is."""
