@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow as pa
-
 from rather.errors import InputError
 
 PACKED = (".gz", ".zst")
@@ -38,6 +36,11 @@ def plain_name(path: Path) -> str:
 @contextmanager
 def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
     """The file's own bytes. Raises InputError for one that is damaged or cannot be read, also while it is being read."""
+    damage: tuple[type[Exception], ...] = (EOFError, gzip.BadGzipFile, zlib.error)
+    if path.suffix == ".zst":
+        import pyarrow as pa  # here, because `rather --help` must not wait for it
+
+        damage = (*damage, pa.ArrowException)
     try:
         with path.open("rb") as file:
             if path.suffix not in PACKED:
@@ -46,7 +49,7 @@ def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
             raw = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else pa.CompressedInputStream(file, "zstd")
             with io.BufferedReader(raw) as reader:  # pyright: ignore[reportArgumentType]
                 yield reader  # pyright: ignore[reportReturnType]
-    except (EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowException) as error:
+    except damage as error:
         raise _damaged(path, error) from error
     except OSError as error:
         if path.suffix == ".zst" and error.errno is None:  # pyarrow's word for damage; the system's own has a number

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from rather.errors import InputError, RowError
 from rather.formats.csv_rows import csv_rows
 from rather.formats.json_rows import json_array, json_lines
@@ -53,6 +50,9 @@ def _check(path: Path) -> None:
 def _parquet(path: Path) -> Iterator[tuple[int, Row | RowError]]:
     if path.suffix in PACKED:
         raise InputError(f"{path}: unpack it first; Parquet is compressed inside")
+    import pyarrow as pa  # here, because `rather --help` must not wait for it
+    import pyarrow.parquet as pq
+
     number = 0
     try:
         with pq.ParquetFile(path) as file:

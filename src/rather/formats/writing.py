@@ -12,9 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from rather.errors import InputError
 from rather.formats import native, ranked, unpaired
 from rather.formats.opening import plain_name
@@ -74,6 +71,8 @@ def _packed(path: Path, file: IO[bytes]) -> Iterator[Callable[[bytes], Any]]:
         with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:  # same rows, same bytes
             yield packed.write
     elif path.suffix == ".zst":
+        import pyarrow as pa  # here, because `rather --help` must not wait for it
+
         # A descriptor of its own: pyarrow closes what it writes to, and the file must still be brought to disk.
         with open(os.dup(file.fileno()), "wb") as own, pa.CompressedOutputStream(own, "zstd") as packed:  # noqa: PTH123
             yield packed.write
@@ -111,6 +110,9 @@ def _parquet(path: Path, file: IO[bytes]) -> Iterator[Write]:
             waiting.write(_line(row) + b"\n")
 
         yield write
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         waiting.seek(0)
         schema = pa.schema([(name, _type(name, value, tags)) for name, value in columns.items()])
         with pq.ParquetWriter(file, schema) as writer:
@@ -126,18 +128,21 @@ def _same_prompt(path: Path, columns: Row, row: Row) -> None:
         raise InputError(f"{path}: Parquet cannot hold text prompts beside conversations; name a .jsonl file")
 
 
-_TYPES = {
-    "ranks": pa.list_(pa.int64()), "models": pa.list_(pa.string()), "scale": pa.list_(pa.float64()), "margin": pa.float64(),
-    "probability": pa.float64(), "weight": pa.float64(), "score": pa.float64(), "confidence": pa.float64(),
-    "at": pa.float64(), "seconds": pa.float64(), "value": pa.float64(),
-}  # fmt: skip
-"""Columns whose type the first value does not tell: it may lack, or be a whole number by accident."""
+_FLOATS = ("margin", "probability", "weight", "score", "confidence", "at", "seconds", "value")
 
 
-def _type(name: str, value: Any, tags: Iterable[str]) -> pa.DataType:
+def _type(name: str, value: Any, tags: Iterable[str]) -> Any:
+    """Arrow's type of a column; of some the first value does not tell it: it may lack, or be a whole number by accident."""
+    import pyarrow as pa
+
+    if name in _FLOATS:
+        return pa.float64()
+    lists = {"ranks": pa.int64(), "models": pa.string(), "scale": pa.float64()}
+    if name in lists:
+        return pa.list_(lists[name])
     if name == "tags":  # a tag that a row lacks is a null; a struct must have a field
         return pa.struct([(tag, pa.string()) for tag in tags]) if tags else pa.null()
-    return _TYPES.get(name) or pa.array([value]).type
+    return pa.array([value]).type
 
 
 def _batches(file: IO[bytes]) -> Iterator[list[Row]]:
