@@ -221,7 +221,13 @@ def test_vllm_that_is_not_there_is_named(tiny: Path, write_file: WriteFile, tmp_
 
 def test_correction_by_rules_makes_pairs(tiny: Path, write_file: WriteFile, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    options: dict[str, Any] = {"model": str(tiny), "n": 20, "temperature": (1.0,), "max_new_tokens": 100, "dtype": "fp32"}
+    options: dict[str, Any] = {
+        "model": str(tiny),
+        "n": 20,
+        "temperature": (1.0,),
+        "max_new_tokens": 100,
+        "dtype": "fp32",
+    }
     answers = [
         row["response"] for row in rows_of(generate(write_file(ROWS), out=tmp_path / "plain", **options).responses)
     ]
