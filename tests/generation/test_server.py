@@ -99,7 +99,7 @@ def test_a_real_model_s_server_killed_and_started_again(write_file: WriteFile, t
     ]  # fmt: skip
     served = Served(model, port, tmp_path / "log")
     try:
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         while not (out / LOG).is_file() or len((out / LOG).read_bytes().splitlines()) < 20:
             assert process.poll() is None
             time.sleep(0.05)
