@@ -155,8 +155,8 @@ def _pairing() -> str:
 
 Written by `make docs` from the code; do not edit.
 
-`rather pair JUDGMENTS… --out DIR` reads comparisons, rankings and ratings from files (or folders of earlier steps) together, makes a
-score of each answer, applies a rule to each prompt, and writes:
+`rather pair JUDGMENTS… --out DIR` reads comparisons, rankings and ratings from files (or folders of earlier steps) together, makes
+a score of each answer, applies a rule to each prompt, and writes:
 
 | in `--out` | what it is |
 |---|---|

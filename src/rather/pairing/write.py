@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class Writer:
         model = int(self.evidence.model_A[answer])
         return {} if model < 0 else {name: self.evidence.models[model]}
 
-    def _said(self, row: int) -> dict[str, float]:
+    def _said(self, row: int) -> dict[str, Any]:
         """What the pair says besides the order; a tie is always said."""
         probability, margin = float(self.picked.probability[row]), float(self.picked.margin[row])
         match self.label:
