@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from rather.errors import InputError
 
@@ -36,19 +37,20 @@ def plain_name(path: Path) -> str:
 @contextmanager
 def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
     """The file's own bytes. Raises InputError for one that is damaged or cannot be read, also while it is being read."""
+    unpack: Callable[[IO[bytes]], Any] = lambda file: gzip.GzipFile(fileobj=file)  # noqa: E731
     damage: tuple[type[Exception], ...] = (EOFError, gzip.BadGzipFile, zlib.error)
     if path.suffix == ".zst":
         import pyarrow as pa  # here, because `rather --help` must not wait for it
 
-        damage = (*damage, pa.ArrowException)
+        unpack, damage = (lambda file: pa.CompressedInputStream(file, "zstd")), (*damage, pa.ArrowException)
     try:
         with path.open("rb") as file:
             if path.suffix not in PACKED:
                 yield file
                 return
-            raw = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else pa.CompressedInputStream(file, "zstd")
-            with io.BufferedReader(raw) as reader:  # pyright: ignore[reportArgumentType]
-                yield reader  # pyright: ignore[reportReturnType]
+            raw = unpack(file)
+            with io.BufferedReader(raw) as reader:
+                yield reader
     except damage as error:
         raise _damaged(path, error) from error
     except OSError as error:

@@ -67,7 +67,8 @@ class Evidence:
     @cached_property
     def ratings(self) -> Scores:
         """Ratings; what a judge said several times of one answer and aspect is one rating, its mean."""
-        item, score, judge, aspect, scale, weight = (_column(column) for column in self.ledger.rated)
+        columns: tuple[Any, ...] = tuple(_column(column) for column in self.ledger.rated)
+        item, score, judge, aspect, scale, weight = columns
         item, judge = self._answer_rank[item], self._judge_rank[judge]
         voice = judge * max(len(self.ledger.aspects), 1) + aspect
         voices = int(voice.max(initial=-1)) + 1
@@ -78,9 +79,10 @@ class Evidence:
             one = np.cumsum(new) - 1
             weights = np.bincount(one, weight)
             score = np.bincount(one, score * weight) / np.where(weights > 0, weights, 1)
-            item, judge, voice, weight, scale = item[new], judge[new], voice[new], weights, scale[new]
+            item, judge, voice, scale = item[new], judge[new], voice[new], scale[new]
+            weight = weights
         group = np.unique(self.prompt_A[item] * voices + voice, return_inverse=True)[1]
-        return Scores(group, item, score, judge, weight, scale)
+        return Scores(group, item, np.asarray(score, np.float64), judge, np.asarray(weight, np.float64), scale)
 
     @cached_property
     def rankings(self) -> Scores:

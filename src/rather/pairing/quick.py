@@ -23,10 +23,10 @@ _LARGEST = 2.0**53
 
 def native(ledger: Ledger, row: Row) -> bool:
     """Take a rating or a comparison. False: the row is not ordinary, and nothing was taken."""
-    if not row.keys() <= _FIELDS or ("score" in row) == ("verdict" in row):
+    if not row.keys() <= _FIELDS or ("score" in row) == ("verdict" in row) or ("scale" in row and "verdict" in row):
         return False
-    prompt, aspect, tags = row.get("prompt"), row.get("aspect"), row.get("tags", _NONE)
     judge: Any = row.get("judge")
+    prompt, aspect, tags = row.get("prompt"), row.get("aspect"), row.get("tags", _NONE)
     if not (_words(judge) and ((aspect is None and "aspect" not in row) or _words(aspect)) and _tags(tags)):
         return False
     key = _key(prompt)

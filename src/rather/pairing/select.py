@@ -49,9 +49,9 @@ def select(evidence: Evidence, found: Aggregated, config: PairConfig) -> Picked:
     dropped: Counter[str] = Counter()
     made = _candidates(evidence, found, config, prompt_lots, answer_lots, dropped)
     if config.rule == "list":
-        lists = [kept for chain in made if (kept := _chain(chain, found, config.margin, dropped))]
+        lists = _lists(made, found, config.margin, dropped)
         nothing = np.zeros(0, np.int64)
-        return Picked(nothing, nothing, np.zeros(0), np.zeros(0), nothing > 0, lists, nothing, len(made), dropped)
+        return Picked(nothing, nothing, np.zeros(0), np.zeros(0), nothing > 0, lists, nothing, len(made), +dropped)
     better, worse = np.array(made, np.int64).reshape(-1, 2).T
     probability, margin, tied, known = _odds(found, better, worse)
     turned = probability < 0.5
@@ -70,8 +70,9 @@ def select(evidence: Evidence, found: Aggregated, config: PairConfig) -> Picked:
         dropped["tie"] += int(tied.sum())
     keep = known & ~near & (~tied | (config.ties == "half"))
     keep = _capped(evidence, config.per_prompt, keep, better, margin, answer_lots, dropped)
-    better, worse, probability, margin, tied = (column[keep] for column in (better, worse, probability, margin, tied))
-    return Picked(better, worse, probability, margin, tied, [], loose, len(made), +dropped)
+    return Picked(
+        better[keep], worse[keep], probability[keep], margin[keep], tied[keep], [], loose, len(made), +dropped
+    )
 
 
 def _candidates(
@@ -137,21 +138,26 @@ def _capped(
     return kept
 
 
-def _chain(chain: tuple[int, ...], found: Aggregated, margin: float, dropped: Counter[str]) -> tuple[int, ...]:
-    """A list from its best answer down, without those that are tied with the last one kept or too close to it."""
-    kept = [chain[0]]
-    for answer in chain[1:]:
-        last, this = np.array([kept[-1]]), np.array([answer])
-        _, ahead, tied, known = _odds(found, last, this)
-        if not known[0]:
-            dropped["answers not compared directly"] += 1
-        elif tied[0]:
-            dropped["answers tied with the one before"] += 1
-        elif ahead[0] < margin:
-            dropped[f"answers closer than --margin {margin:g} to the one before"] += 1
-        else:
-            kept.append(answer)
-    if len(kept) > 1:
-        return tuple(kept)
-    dropped["lists of one answer"] += 1
-    return ()
+def _lists(
+    made: list[tuple[int, ...]], found: Aggregated, margin: float, dropped: Counter[str]
+) -> list[tuple[int, ...]]:
+    """Each list from its best answer down, without those that are tied with the last one kept or too close to it."""
+    kept = [[chain[0]] for chain in made]
+    for place in range(1, max(map(len, made), default=0)):
+        rows = [number for number, chain in enumerate(made) if len(chain) > place]
+        last, this = np.array([kept[number][-1] for number in rows]), np.array([made[number][place] for number in rows])
+        probability, ahead, tied, known = _odds(found, last, this)
+        against, close = known & ~tied & (probability < 0.5), ahead < margin
+        dropped["answers not compared directly with the one before"] += int((~known).sum())
+        dropped["answers tied with the one before"] += int(tied.sum())
+        dropped["answers that are better than the one before by what was said of the two"] += int(against.sum())
+        keep = known & ~tied & ~against & ~close
+        dropped[f"answers closer than --margin {margin:g} to the one before"] += int(
+            (known & ~tied & ~against & close).sum()
+        )
+        for number, answer, kept_too in zip(rows, this.tolist(), keep.tolist(), strict=True):
+            if kept_too:
+                kept[number].append(answer)
+    lists = [tuple(answers) for answers in kept if len(answers) > 1]
+    dropped["lists of one answer"] += len(made) - len(lists)
+    return lists

@@ -9,6 +9,7 @@ is made, so that a million answers of which each is compared with three others f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,13 +62,13 @@ def newman(votes: Votes, *, spread: float = SPREAD) -> Scores:
         slope = total(votes.first, pull, votes.items) - total(votes.second, pull, votes.items)
         tie_slope = votes.weight @ (np.exp(even) - is_tie) + tie * tie_precision
         value += 0.5 * (score @ score) / spread**2 + 0.5 * tie_precision * tie**2
-        return value, np.append(slope + score / spread**2, tie_slope)
+        return float(value), np.append(slope + score / spread**2, tie_slope)
 
     found = lowest(loss, np.zeros(votes.items + 1))
     return Scores(found[:-1], float(found[-1]))
 
 
-def lowest(loss, start: Floats) -> Floats:
+def lowest(loss: Callable[[Floats], tuple[float, Floats]], start: Floats) -> Floats:
     """Where a smooth function is lowest; `loss` gives value and slope."""
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options=_EXACT)
     return found.x

@@ -16,7 +16,7 @@ import numpy as np
 
 from rather.stats.judges import Z95, Judges, counted
 from rather.stats.odds import Odds
-from rather.stats.votes import FIRST, SECOND, TIE, Bools, Floats, Ints, Votes
+from rather.stats.votes import FIRST, SECOND, TIE, Bools, Floats, Ints, Votes, total
 
 STRENGTH = 4.0
 ORDINARY = 0.5 + 2 * np.eye(3)
@@ -111,7 +111,7 @@ class _Rows:
 def _truth(outcome: Ints, turned: Bools, pair: Ints, weight: Floats, pairs: int) -> Floats:
     """Weight of the votes for each outcome of each pair, lower item first [K, 3]."""
     upright = np.where(turned, SECOND - outcome, outcome)
-    return np.bincount(pair * 3 + upright, weight, pairs * 3).reshape(pairs, 3)
+    return total(pair * 3 + upright, weight, pairs * 3).reshape(pairs, 3)
 
 
 def _prior(belief: Floats) -> Floats:

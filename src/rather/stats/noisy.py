@@ -2,7 +2,7 @@
 
     first : tie : second = exp(d/2) : exp(t + t_j) : exp(−d/2)        d = k_j · (s_first − s_second) + b_j
 
-k_j is judge j's skill (0: does not look; 1: as judges are before anything is known), b_j its bias to the side shown first,
+k_j is judge j's skill (0: does not look; 1: as the average vote, or with gold as gold), b_j its bias to the side shown first,
 t_j its readiness to call a tie; s = m_model + e, where it is known which model wrote an answer, so that a model's answers
 speak for each other. The idea is CrowdBT's (Chen et al. 2013), with a skill that scales the difference, side bias, and Davidson's
 ties.
@@ -27,6 +27,7 @@ SKILL_SPREAD = 0.5
 SIDE_SPREAD = 0.5
 JUDGE_TIE_SPREAD = 1.0
 GOLD_VOTES = 20.0
+SMALLEST_UNIT = 0.1
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,12 @@ def noisy_bradley_terry(votes: Votes, *, model: Ints | None = None, gold: Bools 
     part = fit.parts(point)
     # As ready to tie as the average vote, not the average judge: most judges gave few votes.
     tie = part["tie"][0] + np.average(part["judge_tie"][votes.judge], weights=votes.weight)
-    return NoisyBradleyTerry(Scores(fit.score(part), float(tie)), part["model"], fit.judges_at(part))
+    # The scale of scores is free (double them, halve every skill): the average vote has skill 1, or the gold judges have.
+    unit = (
+        1.0 if gold.any() else max(float(np.average(part["skill"][votes.judge], weights=votes.weight)), SMALLEST_UNIT)
+    )
+    scores = Scores(fit.score(part) * unit, float(tie))
+    return NoisyBradleyTerry(scores, part["model"] * unit, fit.judges_at(part, unit))
 
 
 class _Fit:
@@ -117,16 +123,17 @@ class _Fit:
         value += 0.5 * (self.precision * away) @ away
         return float(value), np.where(self.free, slope + self.precision * away, 0.0)
 
-    def judges_at(self, part: dict[str, Floats]) -> Judges:
+    def judges_at(self, part: dict[str, Floats], unit: float) -> Judges:
         """Judges with intervals, from the curvature in each one's skill, bias and tie at the scores found."""
         skill_sd, side_sd = self._deviations(part)
         skill_sd[self.gold] = side_sd[self.gold] = 0
+        skill, skill_sd = part["skill"] / unit, skill_sd / unit
         unseen = np.bincount(self.votes.judge, self.votes.sided, self.votes.judges) == 0
         side_sd[unseen] = np.nan
         given, ties = counted(self.votes)
         low, high = (_sigmoid(part["side"] + sign * Z95 * side_sd) for sign in (-1, 1))
         return Judges(
-            part["skill"], part["skill"] - Z95 * skill_sd, part["skill"] + Z95 * skill_sd,
+            skill, skill - Z95 * skill_sd, skill + Z95 * skill_sd,
             _sigmoid(part["side"]), low, high, ties, given,
         )  # fmt: skip
 

@@ -20,7 +20,7 @@ def plackett_luce(
     tables = _tables(group, item, score, weight)
 
     def loss(point: Floats) -> tuple[float, Floats]:
-        value, slope = 0.5 * (point @ point) / spread**2, point / spread**2
+        value, slope = float(0.5 * (point @ point) / spread**2), point / spread**2
         for table in tables:
             part, pull = table.loss(point)
             value += part

@@ -123,7 +123,7 @@ def votes_of_scores(
     in which they were shown.
     """
     order = np.argsort(group, kind="stable")
-    group, item, score, judge, weight = (column[order] for column in (group, item, score, judge, weight))
+    group, item, score, judge, weight = group[order], item[order], score[order], judge[order], weight[order]
     longest = int(np.bincount(group - group.min()).max()) if len(group) else 0
     parts: list[tuple[Ints, Ints]] = []
     for step in range(1, longest):
@@ -140,4 +140,4 @@ def votes_of_scores(
 
 def total(index: Ints, values: Floats, size: int) -> Floats:
     """Sum of `values` at each index."""
-    return np.bincount(index, values, size)
+    return np.bincount(index, values, size).astype(np.float64, copy=False)  # of nothing it counts in whole numbers
