@@ -48,8 +48,8 @@ def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
             if path.suffix not in PACKED:
                 yield file
                 return
-            raw = unpack(file)
-            with io.BufferedReader(raw) as reader:
+            buffered: Any = io.BufferedReader(unpack(file))
+            with buffered as reader:
                 yield reader
     except damage as error:
         raise _damaged(path, error) from error
