@@ -182,3 +182,11 @@ def test_the_bootstrap_of_clusters() -> None:
     assert share == 0.5
     assert (low, high) == (0, 1)  # 1 draw in 16 has no hit at all
     assert clustered_share(np.ones(9), np.ones(9)) == (1, 1, 1)
+
+
+def test_without_any_vote_nothing_is_known() -> None:
+    none = np.zeros(0, np.int64)
+    votes = Votes(none, none, none, none, np.zeros(0), np.zeros(0, bool), 2, 2)
+    found = noisy_bradley_terry(votes)
+    assert found.scores.score == pytest.approx([0, 0])
+    assert found.judges.skill == pytest.approx([1, 1])

@@ -54,13 +54,17 @@ def noisy_bradley_terry(votes: Votes, *, model: Ints | None = None, gold: Bools 
     point = lowest(fit.loss, start)
     part = fit.parts(point)
     # As ready to tie as the average vote, not the average judge: most judges gave few votes.
-    tie = part["tie"][0] + np.average(part["judge_tie"][votes.judge], weights=votes.weight)
+    tie = part["tie"][0] + _of_average_vote(part["judge_tie"], votes, 0.0)
     # The scale of scores is free (double them, halve every skill): the average vote has skill 1, or the gold judges have.
-    unit = (
-        1.0 if gold.any() else max(float(np.average(part["skill"][votes.judge], weights=votes.weight)), SMALLEST_UNIT)
-    )
+    unit = 1.0 if gold.any() else max(_of_average_vote(part["skill"], votes, 1.0), SMALLEST_UNIT)
     scores = Scores(fit.score(part) * unit, float(tie))
     return NoisyBradleyTerry(scores, part["model"] * unit, fit.judges_at(part, unit))
+
+
+def _of_average_vote(value_J: Floats, votes: Votes, prior: float) -> float:
+    """A judge's value, averaged over votes; without any vote what it is before there are any."""
+    weight = votes.weight.sum()
+    return float(votes.weight @ value_J[votes.judge] / weight) if weight > 0 else prior
 
 
 class _Fit:
