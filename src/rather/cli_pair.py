@@ -25,7 +25,7 @@ def pair(
     Parameters
     ----------
     judgments
-        Files of judgments (JSONL, JSON or Parquet, also .gz), or folders of `rather judge`; several are taken together.
+        Files of judgments (any form of docs/formats.md), or folders of `rather judge`; several are taken together.
     out
         Folder for pairs.jsonl, heldout.jsonl, reliability.json, refused.jsonl and manifest.json.
     skip_bad
