@@ -86,7 +86,15 @@ def test_share_decides(check: Check, make, total: int, bad: int, verdict: str):
 
 def test_examples_are_places_or_else_ids():
     placed, placeless = identical(2, 2)[0], identical(2, 2)[1].model_copy(update={"source": None})
-    assert only(identical_sides, [placed, placeless]).examples == ("p.jsonl:0", placeless.id)
+    shown = only(identical_sides, [placed, placeless]).examples
+    assert [example.place for example in shown] == ["p.jsonl:0", placeless.id]
+    assert (shown[0].chosen, shown[0].rejected) == (placed.chosen, placed.rejected)
+
+
+def test_long_texts_of_examples_are_cut():
+    pair = Pair(prompt="q", chosen="x" * 601, rejected="x" * 601)
+    (example,) = only(identical_sides, [pair]).examples
+    assert (example.chosen, example.prompt) == ("x" * 599 + "…", "q")
 
 
 def test_letters_and_digits_of_any_script_say_something():
@@ -179,7 +187,7 @@ class TestTokenised:
     def test_sides_that_were_the_same_before_are_counted_elsewhere(self):
         given = AuditInput(records=identical(4, 3), tokenised=tokens(4, 4, same_tokens=True))
         (finding,) = identical_after_truncation(given)
-        assert (finding.count, finding.examples) == (1, ("p.jsonl:3",))
+        assert (finding.count, [example.place for example in finding.examples]) == (1, ["p.jsonl:3"])
 
     @pytest.mark.parametrize(
         ("side", "bad", "verdicts"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rather.records import NOUNS, Example, Finding, Kind, Verdict
+from rather.records import NOUNS, Example, Finding, Judgment, Kind, Shown, Verdict
 
 
 class Tokenised(Protocol):
@@ -22,11 +22,15 @@ class Tokenised(Protocol):
 
 @dataclass(frozen=True)
 class AuditInput:
-    """Records of one kind, what is meant to be learned from them, and (with a model) how they look once tokenised."""
+    """Records of one kind, what is meant to be learned from them, and (with a model) how they look once tokenised.
+
+    judgments: the evidence that the records were made of, where it is at hand; the checks of people and judges read it.
+    """
 
     records: Sequence[Example]
     intended: tuple[str, ...] = ()
     tokenised: Sequence[Tokenised] | None = None
+    judgments: Sequence[Judgment] = ()
 
     @property
     def kind(self) -> Kind:
@@ -41,6 +45,25 @@ class AuditInput:
 Check = Callable[[AuditInput], list[Finding]]
 
 EXAMPLES = 10
+
+# Characters of a text that a reader of the report takes in.
+SHOWN = 600
+
+
+def shown(record: Example, why: str = "") -> Shown:
+    """A record as a finding shows it: its place, and its prompt and two outer answers cut to `SHOWN` characters."""
+    last = record.prompt if isinstance(record.prompt, str) else record.prompt[-1].content
+    return Shown(
+        place=record.source or record.id,
+        why=why,
+        prompt=_cut(last),
+        chosen=_cut(record.good[0]) if record.good else "",
+        rejected=_cut(record.bad[-1]) if record.bad else "",
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
 def by_share(
@@ -69,7 +92,7 @@ def by_share(
             cure=cure if verdict != "pass" else "",
             count=len(found),
             total=total,
-            examples=tuple(record.source or record.id for record in found[:EXAMPLES]),
+            examples=tuple(shown(record) for record in found[:EXAMPLES]),
             evidence={"share": share, "warn_above": warn, "stop_at": stop},
         )
     ]

@@ -8,7 +8,7 @@ A record that cannot be right cannot be made: empty prompts and answers are refu
 from rather.records.base import NonBlank, Probability, Record, Text, content_id
 from rather.records.conversation import Message, Prompt, Question, Response, Role
 from rather.records.examples import JUDGED, NOUNS, Example, Kind, Pair, RankedList, Single
-from rather.records.findings import Finding, Verdict
+from rather.records.findings import Bars, Curves, Finding, Histogram, Map, Plot, Shown, Verdict
 from rather.records.judgments import (
     By,
     Comparison,
@@ -22,7 +22,8 @@ from rather.records.judgments import (
 )
 
 __all__ = [
-    "JUDGED", "NOUNS", "By", "Comparison", "Event", "EventName", "Example", "Finding", "Judgment", "JudgmentKind", "Kind",
-    "Message", "NonBlank", "Pair", "Preference", "Probability", "Prompt", "Question", "RankedList", "Ranking", "Rating",
-    "Record", "Response", "Role", "Single", "Text", "Verdict", "content_id",
+    "JUDGED", "NOUNS", "Bars", "By", "Comparison", "Curves", "Event", "EventName", "Example", "Finding", "Histogram",
+    "Judgment", "JudgmentKind", "Kind", "Map", "Message", "NonBlank", "Pair", "Plot", "Preference", "Probability",
+    "Prompt", "Question", "RankedList", "Ranking", "Rating", "Record", "Response", "Role", "Shown", "Single", "Text",
+    "Verdict", "content_id",
 ]  # fmt: skip
