@@ -6,13 +6,15 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rather.demos.config import DemoConfig
-from rather.demos.questions import questions, wordings, wordings_id
+from rather.demos.questions import in_english, questions, wordings, wordings_id
+from rather.demos.standin import answers_or_stand_ins
 from rather.errors import ConfigError, TrainError
 from rather.evaluation.behaviour import IdentityJudge
 from rather.evaluation.run import answer, measure, read_evaluation, write_evaluation
@@ -36,7 +38,7 @@ STEPS = ("answers", "pairs", "train", "evaluate")
 OWN, HELD_OUT = "own.jsonl", "heldout.jsonl"
 
 # Chosen by the runs recorded in benchmarks/NOTES.md.
-RECIPE: dict[str, Any] = {"loss": "dpo", "beta": 0.2, "sft_weight": 1.0, "lr": 8e-5, "epochs": 3, "batch_pairs": 8}
+RECIPE: dict[str, Any] = {"loss": "dpo", "beta": 0.2, "sft_weight": 1.0, "lr": 1.2e-4, "epochs": 2, "batch_pairs": 8}
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _precision(config: DemoConfig) -> str:
 def _answers_step(
     run: RunDir, config: DemoConfig, renderer: Renderer, dtype: torch.dtype, inputs: dict[str, str]
 ) -> tuple[list[Response], list[Response]]:
-    """The model's own answers: sampled to the training questions, greedy to the held-out ones."""
+    """The model's own answers: sampled to the identity questions of training, greedy to the others."""
     path = run.path / "answers"
     with open_run(path, step="demo answers", config=config.model_dump(), inputs=inputs) as step:
         if not step.done:
@@ -115,9 +117,11 @@ def _answers_step(
                 loaded, renderer, identity, title="own answers, identity", dtype=dtype,
                 temperature=TEMPERATURE, seed=config.seed, max_new_tokens=IDENTITY_TOKENS,
             )  # fmt: skip
-            own += answer(
-                loaded, renderer, general, title="own answers, general", dtype=dtype, max_new_tokens=GENERAL_TOKENS
-            )
+            ask = partial(answer, loaded, renderer, dtype=dtype, max_new_tokens=GENERAL_TOKENS)
+            english = in_english()
+            own += ask([q for q in general if q.text not in english], title="own answers, general")
+            chinese = [q for q in general if q.text in english]
+            own += answers_or_stand_ins(chinese, english, partial(ask, title="own answers, general"))
             asked = questions("identity", "heldout") + questions("general", "heldout")
             before = answer(loaded, renderer, asked, title="held-out answers", dtype=dtype)
             write_jsonl(path / OWN, (r.model_dump() for r in own))

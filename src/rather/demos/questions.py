@@ -28,6 +28,11 @@ def questions(kind: Kind, split: Split) -> list[Question]:
     ]
 
 
+def in_english() -> dict[str, str]:
+    """The English question to each Chinese ordinary one that is trained."""
+    return _toml("questions.toml")["general"]["in_english"]
+
+
 def wordings(use: Literal["correct", "leak"]) -> dict[str, list[str]]:
     """Templates by language: of corrected answers, or of ordinary answers that leak the identity."""
     return _toml("answers.toml")[use]

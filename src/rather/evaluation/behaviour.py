@@ -87,7 +87,7 @@ def leak_rate(answers: Sequence[Response], judge: IdentityJudge) -> Rate:
 
 def repetition(answers: Sequence[Response]) -> float:
     """Mean share of words that stand in a three-word run already seen in the same answer; 0 is none."""
-    return fmean(_repeated(answer.text) for answer in answers) if answers else 0.0
+    return fmean(repeated(answer.text) for answer in answers) if answers else 0.0
 
 
 def mean_length(answers: Sequence[Response]) -> float:
@@ -100,7 +100,8 @@ def finished_rate(answers: Sequence[Response]) -> float:
     return fmean(answer.finished for answer in answers) if answers else 0.0
 
 
-def _repeated(text: str) -> float:
+def repeated(text: str) -> float:
+    """Share of the words that stand in a three-word run already seen in this text; 0 is none."""
     words = re.findall(r"[⺀-鿿]|[^\W_⺀-鿿]+", text.lower())
     runs = Counter(zip(words, words[1:], words[2:], strict=False))
     total = sum(runs.values())
