@@ -55,6 +55,7 @@ def train(
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
     intended: Words = None,
     allow: Allow = None,
+    thresholds: Path | None = None,
     heldout: Path | None = None,
     sweep: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
     config: Annotated[TrainConfig | None, Flat] = None,
@@ -79,6 +80,8 @@ def train(
         A word that is meant to be learned; the audit judges the rest without it. May be repeated.
     allow
         CHECK=reason: train although this audit check says stop. May be repeated; `all` stands for every check.
+    thresholds
+        A TOML file that changes when the audit's checks warn and stop.
     heldout
         Pairs (ranked lists, single answers) that are not trained on: their loss, margin and accuracy go into metrics.jsonl, and
         the state in which their loss was lowest into best/.
@@ -98,6 +101,7 @@ def train(
         "skip_bad": skip_bad,
         "intended": words,
         "allow": reasons,
+        "thresholds": thresholds,
         "heldout": heldout,
     }
     if sweep is not None:
@@ -127,6 +131,7 @@ def audit(
     max_length: int = 1024,
     intended: Words = None,
     allow: Allow = None,
+    thresholds: Path | None = None,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Say what a set of pairs would really teach. Exit status 0 for pass and warn, 2 for stop.
@@ -147,6 +152,8 @@ def audit(
         A word that is meant to be learned. May be repeated.
     allow
         CHECK=reason: let this check pass. May be repeated.
+    thresholds
+        A TOML file that changes when checks warn and stop: [duplicates], and under it warn = 0.05.
     skip_bad
         Leave rows out that cannot be used.
     """
@@ -163,6 +170,7 @@ def audit(
         max_length=max_length,
         intended=tuple(intended or ()),
         allow=parse_allow(allow or []),
+        thresholds=thresholds,
         skip_bad=skip_bad,
     )
     for line in result.lines():

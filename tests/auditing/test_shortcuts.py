@@ -5,7 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rather.auditing.findings import AuditInput
-from rather.auditing.shortcuts import intended_words, length_difference, telling_words, words_of
+from rather.auditing.shortcuts import (
+    intended_words,
+    length_difference,
+    telling_words,
+    words_of,
+)
 from rather.records import Finding, Pair, Verdict
 
 
@@ -68,10 +73,10 @@ class TestLengthDifference:
     @pytest.mark.parametrize(
         ("longer", "shorter", "verdict"),
         [
-            (70, 30, "pass"),  # sure (p = 8e-5), but not far enough from one half
-            (71, 29, "warn"),
-            (30, 70, "pass"),
-            (29, 71, "warn"),
+            (65, 35, "pass"),  # sure (p = 0.0035), but not far enough from one half
+            (66, 34, "warn"),
+            (35, 65, "pass"),
+            (34, 66, "warn"),
             (7, 0, "pass"),  # far, but not sure (p = 0.016)
             (8, 0, "warn"),
         ],
@@ -122,8 +127,8 @@ class TestTellingWords:
         [
             (10, 8, "warn"),  # decides 0.8 of the pairs
             (100, 79, "warn"),
-            (30, 9, "warn"),  # 0.3
-            (30, 8, "pass"),  # 0.27
+            (60, 9, "warn"),  # 0.15
+            (60, 8, "pass"),  # 0.13
         ],
     )
     def test_the_share_of_pairs_that_one_word_decides(self, side: str, total: int, count: int, verdict: Verdict):
@@ -135,17 +140,20 @@ class TestTellingWords:
         assert word == {
             "word": "sure",
             "side": side,
-            "pairs": count,
+            "prompts": count,
             "share": 1.0,
-            "covers": count / total,
+            "low": pytest.approx(count / (count + 1.959964**2)),  # Wilson's interval of all of them
+            "high": 1.0,
+            "decides": count / total,
             # One word tested, so q is p: two-sided, all of `count` on one side.
             "q": pytest.approx(2 / 2**count),
             "intended": False,
         }
 
     def test_a_word_on_the_wrong_side_at_times_decides_fewer(self):
-        # On chosen in 36 of 40 pairs, on rejected in 4: decides 1·(2·0.9 − 1) = 0.8 of them.
-        pairs = with_words(36, {"sure": 36}) + [pair.swapped() for pair in with_words(4, {"sure": 4})]
+        # On chosen in 36 of 40 prompts, on rejected in 4: decides (36 − 4)/40 = 0.8 of them.
+        pairs = with_words(40, {"sure": 40})
+        pairs = pairs[:36] + [pair.swapped() for pair in pairs[36:]]
         finding = telling(pairs)
         assert finding.evidence["worst"] == pytest.approx(0.8)
         assert '"sure" (chosen in 90% of 40)' in finding.message
@@ -155,7 +163,7 @@ class TestTellingWords:
         assert telling_words(AuditInput(records=pairs)) == []
 
     @pytest.mark.parametrize(("count", "findings"), [(7, 0), (8, 1)])
-    def test_words_in_fewer_than_8_pairs_are_not_tested(self, count: int, findings: int):
+    def test_words_in_fewer_than_8_prompts_are_not_tested(self, count: int, findings: int):
         assert len(telling_words(AuditInput(records=with_words(10, {"sure": count})))) == findings
 
     def test_a_fair_word_does_not_tell(self):

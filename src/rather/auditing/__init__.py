@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rather.auditing.balance import coverage, learning_curve, prompt_balance, topic_balance
 from rather.auditing.findings import AuditInput, Check, Tokenised
+from rather.auditing.mislabels import likely_mislabels
+from rather.auditing.packed import Packed
 from rather.auditing.sanity import (
     constant_answer,
     contradictions,
@@ -17,10 +20,22 @@ from rather.auditing.sanity import (
     empty_sides,
     identical_sides,
 )
-from rather.auditing.shortcuts import intended_words, length_difference, telling_words, words_of
+from rather.auditing.shortcuts import (
+    format_difference,
+    intended_words,
+    length_difference,
+    position_difference,
+    shortcuts_together,
+    source_difference,
+    telling_words,
+    tone_difference,
+    words_of,
+)
+from rather.auditing.thresholds import DEFAULTS, Thresholds
 from rather.auditing.tokenised import identical_after_truncation, missing_end_of_turn
 from rather.errors import AuditStop, ConfigError
-from rather.records import NOUNS, Example, Finding, Kind, Verdict
+from rather.progress import task
+from rather.records import NOUNS, Example, Finding, Judgment, Kind, Verdict
 
 CHECKS: dict[str, Check] = {
     "identical_sides": identical_sides,
@@ -32,16 +47,35 @@ CHECKS: dict[str, Check] = {
     "doubtful_labels": doubtful_labels,
     "constant_answer": constant_answer,
     "length_difference": length_difference,
+    "format_difference": format_difference,
+    "tone_difference": tone_difference,
     "telling_words": telling_words,
     "intended_words": intended_words,
+    "source_difference": source_difference,
+    "position_difference": position_difference,
+    "shortcuts_together": shortcuts_together,
+    "prompt_balance": prompt_balance,
+    "topic_balance": topic_balance,
+    "coverage": coverage,
+    "learning_curve": learning_curve,
+    "likely_mislabels": likely_mislabels,
 }
 
+# fmt: off
 SKIPPED: dict[Kind, tuple[str, ...]] = {
     "pair": (),
     "list": (),
-    "sample": ("identical_sides", "identical_after_truncation", "length_difference", "intended_words", "telling_words"),
+    "sample": (
+        "identical_sides", "identical_after_truncation", "length_difference", "format_difference", "tone_difference",
+        "telling_words", "intended_words", "source_difference", "position_difference", "shortcuts_together", "coverage",
+        "learning_curve", "likely_mislabels",
+    ),
 }
+# fmt: on
 """Checks that say nothing of records of a kind; the audit names them."""
+
+WORTH_A_BAR = 5000
+"""Fewer records are audited before a bar has been looked at."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +135,9 @@ def audit(
     *,
     intended: Sequence[str] = (),
     tokenised: Sequence[Tokenised] | None = None,
+    judgments: Sequence[Judgment] = (),
     allow: Mapping[str, str] | None = None,
+    thresholds: Thresholds = DEFAULTS,
 ) -> Audit:
     """Run every check that makes sense of records of this kind. `tokenised` adds those that need a model's tokenizer.
 
@@ -109,10 +145,22 @@ def audit(
     """
     for check in allow or {}:
         _require_known(check)
-    given = AuditInput(records=records, intended=tuple(intended), tokenised=tokenised)
-    checks = [check for name, check in CHECKS.items() if name not in SKIPPED[given.kind]]
-    findings = [finding for check in checks for finding in check(given)]
+    given = AuditInput(records, tuple(intended), tokenised, judgments, thresholds)
+    findings = _findings(given)
     return Audit(findings=tuple(findings), allowed=dict(allow or {}), pairs=len(records), kind=given.kind)
+
+
+def _findings(given: AuditInput) -> list[Finding]:
+    checks = {name: check for name, check in CHECKS.items() if name not in SKIPPED[given.kind]}
+    if len(given.records) < WORTH_A_BAR:
+        return [finding for check in checks.values() for finding in check(given)]
+    findings = []
+    with task("audit", len(checks)) as bar:
+        for name, check in checks.items():
+            bar.advance(0, note=name)
+            findings += check(given)
+            bar.advance()
+    return findings
 
 
 def require_no_stop(result: Audit) -> None:
@@ -139,4 +187,6 @@ def _require_known(check: str) -> None:
         raise ConfigError(f'--allow: no check is called "{check}"; there are {", ".join(CHECKS)} and all')
 
 
-__all__ = ["CHECKS", "Audit", "AuditInput", "Check", "audit", "parse_allow", "require_no_stop", "words_of"]
+__all__ = [
+    "CHECKS", "Audit", "AuditInput", "Check", "Packed", "Thresholds", "audit", "parse_allow", "require_no_stop", "words_of",
+]  # fmt: skip

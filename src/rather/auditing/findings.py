@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
+import numpy as np
+
+from rather.auditing.keys import Keys
+from rather.auditing.sampling import Sampled
+from rather.auditing.thresholds import DEFAULTS, Shares, Thresholds
 from rather.records import NOUNS, Example, Finding, Judgment, Kind, Shown, Verdict
 
 
@@ -24,22 +30,39 @@ class Tokenised(Protocol):
 class AuditInput:
     """Records of one kind, what is meant to be learned from them, and (with a model) how they look once tokenised.
 
-    judgments: the evidence that the records were made of, where it is at hand; the checks of people and judges read it.
+    records     a list, or a `Packed` of millions: go through them once and in order where you can, and keep numbers of
+                records, not records
+    judgments   the evidence that the records were made of, where it is at hand; the checks of people and judges read it
+    thresholds  when a check warns or stops
+
+    What several checks need is made once: `keys` of every record's content, and `sample`, the pairs that checks look at
+    which fit models or count words.
     """
 
     records: Sequence[Example]
     intended: tuple[str, ...] = ()
     tokenised: Sequence[Tokenised] | None = None
     judgments: Sequence[Judgment] = ()
+    thresholds: Thresholds = DEFAULTS
 
     @property
     def kind(self) -> Kind:
-        return self.records[0].kind if self.records else "pair"
+        return self.records[0].kind if len(self.records) else "pair"
 
-    @property
+    @cached_property
     def pairs(self) -> list[tuple[str, str]]:
-        """(better, worse) texts of one prompt: a pair's sides, or a list's best and last answer."""
-        return [(record.good[0], record.bad[-1]) for record in self.records if record.good and record.bad]
+        """(better, worse) texts of the sample's pairs: a pair's sides, or a list's best and last answer."""
+        return list(zip(self.sample.better, self.sample.worse, strict=True))
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Every record's content as numbers."""
+        return Keys.of(self.records)
+
+    @cached_property
+    def sample(self) -> Sampled:
+        """All pairs, or so many as `thresholds.sample` says."""
+        return Sampled.of(self.records, self.keys, self.thresholds.sample, self.intended)
 
 
 Check = Callable[[AuditInput], list[Finding]]
@@ -68,31 +91,37 @@ def _cut(text: str) -> str:
 
 def by_share(
     check: str,
-    found: Sequence[Example],
+    found: Sequence[int] | Sequence[Example] | np.ndarray,
     given: AuditInput,
     *,
     message: str,
     cure: str,
-    warn: float = 0.0,
-    stop: float | None = None,
+    limits: Shares | None = None,
 ) -> list[Finding]:
-    """One finding on a share of the records: none is a pass, above `warn` warns, at `stop` or more stops."""
-    total = len(given.records)
-    share = len(found) / total if total else 0.0
+    """One finding on a share of the records: none is a pass, above `warn` warns, at `stop` or more stops.
+
+    found   numbers of records, or the records
+    limits  the thresholds, if they are not those of the check's name
+    """
+    limits = limits or getattr(given.thresholds, check)
+    assert isinstance(limits, Shares)
+    total, count = len(given.records), len(found)
+    share = count / total if total else 0.0
     verdict: Verdict = "pass"
-    if stop is not None and found and share >= stop:
+    if limits.stop is not None and count and share >= limits.stop:
         verdict = "stop"
-    elif share > warn:
+    elif share > limits.warn:
         verdict = "warn"
+    worst = [record if isinstance(record, Example) else given.records[int(record)] for record in found[:EXAMPLES]]
     return [
         Finding(
             check=check,
             verdict=verdict,
-            message=f"{len(found):,} of {total:,} {NOUNS[given.kind]} {message}",
+            message=f"{count:,} of {total:,} {NOUNS[given.kind]} {message}",
             cure=cure if verdict != "pass" else "",
-            count=len(found),
+            count=count,
             total=total,
-            examples=tuple(shown(record) for record in found[:EXAMPLES]),
-            evidence={"share": share, "warn_above": warn, "stop_at": stop},
+            examples=tuple(shown(record) for record in worst),
+            evidence={"share": share, "warn_above": limits.warn, "stop_at": limits.stop},
         )
     ]

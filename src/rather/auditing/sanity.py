@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Literal
 
+import numpy as np
+
 from rather.auditing.findings import AuditInput, by_share
-from rather.records import Example, Finding, Pair
+from rather.auditing.keys import answer_key, at_odds, repeats
+from rather.records import Finding, Pair
 
 # Below so many different prompts, one answer to all of them is a small file and no pattern.
 CONSTANT_PROMPTS = 20
@@ -34,7 +36,6 @@ def identical_sides(given: AuditInput) -> list[Finding]:
         given,
         message="have the same text on both sides" if given.kind == "pair" else "have one text twice",
         cure="drop them; if there are many, the correction or ranking that made the pairs changed nothing",
-        stop=0.01,
     )
 
 
@@ -47,42 +48,28 @@ def empty_sides(given: AuditInput) -> list[Finding]:
         given,
         message=f"have {'a side' if given.kind == 'pair' else 'an answer'} without a single letter or digit",
         cure="drop them, or the model learns to answer with punctuation (or never to)",
-        warn=0.0,
-        stop=0.05,
     )
 
 
 def duplicates(given: AuditInput) -> list[Finding]:
     """The same pair more than once weighs more than its neighbours without anyone having said so."""
-    groups: dict[str, list[Example]] = defaultdict(list)
-    for record in given.records:
-        groups[record.text_id].append(record)
-    found = [record for group in groups.values() for record in group[1:]]
     return by_share(
         "duplicates",
-        found,
+        repeats(given.keys.text),
         given,
         message=f"repeat another {_ONE[given.kind]}",
         cure="keep one of each",
-        warn=0.01,
-        stop=0.5,
     )
 
 
 def contradictions(given: AuditInput) -> list[Finding]:
     """A > B and B > A for one prompt cancel each other, as do two orders of one list, or good and bad of one answer."""
-    said: dict[str, set[str]] = defaultdict(set)
-    for record in given.records:
-        said[record.same_question].add(record.text_id)
-    found = [record for record in given.records if len(said[record.same_question]) > 1]
     return by_share(
         "contradictions",
-        found,
+        at_odds(given.keys.question, given.keys.text),
         given,
         message=_OPPOSED[given.kind],
         cure="ask again which answer is better, or drop both",
-        warn=0.0,
-        stop=0.2,
     )
 
 
@@ -98,7 +85,6 @@ def doubtful_labels(given: AuditInput) -> list[Finding]:
         given,
         message="have a probability below ½, by which rejected is the better answer",
         cure="exchange the sides and write 1 − probability: the loss is the same, and accuracy then means what it says",
-        warn=0.0,
     )
 
 
@@ -108,26 +94,32 @@ def constant_answer(given: AuditInput) -> list[Finding]:
 
 
 def _most_common_answer(given: AuditInput, side: Literal["good", "bad"]) -> list[Finding]:
-    """A finding on the text that most pairs have on `side`; it counts only if it answers enough different prompts."""
-    groups: dict[str, list[Example]] = defaultdict(list)
-    for record in given.records:
-        for answer in {answer.strip(): None for answer in getattr(record, side)}:
-            groups[answer].append(record)
+    """A finding on the text that most records have on `side`; it counts only if it answers enough different prompts."""
+    keys = given.keys
+    on_side = keys.answer_good == (side == "good")
+    # An answer that a list has twice counts once.
+    each = np.unique(np.stack([keys.answer[on_side], keys.owner[on_side].astype(np.uint64)]), axis=1)
+    found = np.zeros(0, np.int64)
+    if each.size:
+        names, counts = np.unique(each[0], return_counts=True)
+        found = each[1][each[0] == names[counts.argmax()]].astype(np.int64)
     name = _SIDES[given.kind][side]
-    text, found = max(groups.items(), key=lambda group: len(group[1]), default=("", []))
-    quoted = " ".join(text.split())
-    quoted = quoted if len(quoted) <= 40 else quoted[:39] + "…"
-    message = f'have one and the same {name} answer ("{quoted}")'
-    if len({record.prompt for record in found}) < CONSTANT_PROMPTS:
-        message, found = f"share a {name} answer that is given to {CONSTANT_PROMPTS} different prompts", []
+    message = f"share a {name} answer that is given to {CONSTANT_PROMPTS} different prompts"
+    if len(np.unique(keys.prompt[found])) < CONSTANT_PROMPTS:
+        found = found[:0]
+    else:
+        first = getattr(given.records[int(found[0])], side)
+        common = names[counts.argmax()]
+        text = next(answer.strip() for answer in first if answer_key(answer) == common)
+        quoted = " ".join(text.split())
+        quoted = quoted if len(quoted) <= 40 else quoted[:39] + "…"
+        message = f'have one and the same {name} answer ("{quoted}")'
     return by_share(
         "constant_answer",
         found,
         given,
         message=message,
         cure="vary the wording, or the model will give this one text to every question",
-        warn=0.2,
-        stop=0.8,
     )
 
 

@@ -1,64 +1,279 @@
-"""Checks for what separates chosen from rejected without being meant: length, and single words."""
+"""Checks for what tells chosen from rejected without being meant: length, format, tone, words, who wrote it, where it stood."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, false_discovery_control
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, hstack
+from scipy.stats import binomtest
 
-from rather.auditing.findings import AuditInput
-from rather.records import Finding, Verdict
+from rather.auditing.antisymmetric import Told, roc, told
+from rather.auditing.features import Features, features
+from rather.auditing.findings import EXAMPLES, AuditInput, shown
+from rather.auditing.sampling import Sampled
+from rather.auditing.sources import position_difference, source_difference, sources
+from rather.auditing.thresholds import Shortcut
+from rather.auditing.vocabulary import Telling, vocabulary
+from rather.auditing.words import FUNCTION_WORDS, words_of
+from rather.records import Bars, Curves, Finding, Histogram, Shown, Verdict
+from rather.stats.intervals import rate
 
-# Runs of letters and digits; every CJK character by itself, since those words have no spaces between them.
-_WORD = re.compile(r"[⺀-鿿豈-﫿぀-ヿ가-힯]|[^\W_]+", re.UNICODE)
+__all__ = [
+    "format_difference", "intended_words", "length_difference", "position_difference", "shortcuts_together",
+    "source_difference", "telling_words", "tone_difference", "words_of",
+]  # fmt: skip
 
 WORDS_LISTED = 12
 
-# "the Nexus team" as the intended lesson declares no "the": such words stay under suspicion.
-FUNCTION_WORDS = frozenset({
-    "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "i", "in", "is", "it", "of", "on", "or", "our", "that",
-    "the", "this", "to", "was", "we", "with", "you", "your",
-})  # fmt: skip
+LEAST = 20
+"""Fewer prompts are no ground for a model of them."""
 
-
-def words_of(text: str) -> list[str]:
-    """Lower-case words; each Chinese, Japanese or Korean character counts as one."""
-    return _WORD.findall(text.lower())
+Floats = NDArray[np.float64]
 
 
 def length_difference(given: AuditInput) -> list[Finding]:
-    """How often the longer answer is the chosen one, by a two-sided sign test over the pairs of unequal length.
+    """How often the longer answer is the chosen one, by a two-sided sign test over the prompts with answers of unequal length.
 
     Of a ranked list the best answer is compared with the last.
     """
-    differences = np.array([len(words_of(better)) - len(words_of(worse)) for better, worse in given.pairs])
-    unequal = int((differences != 0).sum())
-    longer = int((differences > 0).sum())
-    if not unequal:
+    sample, limits = given.sample, given.thresholds.length_difference
+    length = features(sample).of("length")
+    words = length.difference[:, length.names.index("words")]
+    longer, shorter = _by_prompt(words, sample)
+    if not longer + shorter:
         return []
-    share = longer / unequal
+    unequal, in_pairs = longer + shorter, int((words > 0).sum())
+    share = in_pairs / int((words != 0).sum())
     test = binomtest(longer, unequal)
-    interval = test.proportion_ci(method="wilson")
-    sure = test.pvalue < 0.01
-    verdict: Verdict = "warn" if sure and not 0.3 <= share <= 0.7 else "pass"
+    interval = rate(longer, unequal)
+    verdict = _verdict(max(share, 1 - share), test.pvalue, limits)
+    differences = np.array([len(words_of(better)) - len(words_of(worse)) for better, worse in given.pairs])
+    evidence: dict[str, Any] = {
+        "share_longer": share, "low": interval.low, "high": interval.high, "p": test.pvalue,
+        "median": float(np.median(differences)), "warn_at": limits.warn, "stop_at": limits.stop, "level": limits.level,
+    }  # fmt: skip
+    plots: list[Any] = [_lengths(differences)]
+    model = _model(given, length)
+    if model is not None:
+        evidence |= {"model": model.as_evidence()}
+        plots.append(_curve("length alone", model))
     side = "longer" if share > 0.5 else "shorter"
     return [
         Finding(
             check="length_difference",
             verdict=verdict,
             message=(
-                f"chosen is the longer answer in {share:.0%} of the {unequal:,} pairs of unequal length (95 % interval "
-                f"{interval.low:.0%} to {interval.high:.0%}; median difference {np.median(differences):+.0f} words)"
+                f"chosen is the longer answer in {share:.0%} of the {int((words != 0).sum()):,} pairs of unequal length (95 % "
+                f"interval {interval.low:.0%} to {interval.high:.0%}; median difference {np.median(differences):+.0f} words)"
+                f"{sample.said}"
             ),
             cure=f"balance the lengths, or the model learns to answer {side}" if verdict != "pass" else "",
-            count=longer,
-            total=unequal,
-            evidence={"share_longer": share, "low": interval.low, "high": interval.high, "p": test.pvalue},
+            count=in_pairs,
+            total=int((words != 0).sum()),
+            examples=_farthest(
+                given, differences * (1 if share > 0.5 else -1), lambda place: f"{differences[place]:+d} words"
+            ),
+            evidence=evidence,
+            plots=tuple(plots),
         )
     ]
+
+
+def format_difference(given: AuditInput) -> list[Finding]:
+    """How well format alone tells the label: lists, bold, headers, code, tables, links, emoji, line breaks, capitals."""
+    return _family(
+        given,
+        "format",
+        given.thresholds.format_difference,
+        cure="give both sides the same format, or ask again which is better",
+    )
+
+
+def tone_difference(given: AuditInput) -> list[Finding]:
+    """How well tone alone tells the label: apology, refusal, hedging, flattery, exclamations, questions."""
+    return _family(
+        given,
+        "tone",
+        given.thresholds.tone_difference,
+        cure="give both sides the same tone, or look whether it is the lesson",
+    )
+
+
+def shortcuts_together(given: AuditInput) -> list[Finding]:
+    """How well all cheap things together tell the label: length, format, tone, words, and who wrote the answer."""
+    sample, limits = given.sample, given.thresholds.shortcuts_together
+    if _prompts(sample) < LEAST:
+        return []
+    model = together(given)
+    verdict = _verdict(max(model.auc, 0.5), model.p, limits)
+    order = np.argsort(-model.score, kind="stable")[:EXAMPLES]
+    return [
+        Finding(
+            check="shortcuts_together",
+            verdict=verdict,
+            message=f"all cheap things together tell chosen from rejected {_how_well(model)}{sample.said}",
+            cure="see what each check names, or declare what is meant with --intended" if verdict != "pass" else "",
+            count=int((model.score > 0).sum()),
+            total=len(sample),
+            examples=tuple(shown(given.records[int(sample.rows[place])], "told most surely") for place in order),
+            evidence={**model.as_evidence(), "warn_at": limits.warn, "stop_at": limits.stop, "level": limits.level},
+            plots=(_curve("all together", model),),
+        )
+    ]
+
+
+def together(given: AuditInput) -> Told:
+    """The model of all cheap things, made once; intended words have no part in it."""
+    sample = given.sample
+    if "together" not in sample.made:
+        sample.made["together"] = told(cheap(given), sample)
+    return sample.made["together"]
+
+
+def cheap(given: AuditInput) -> csr_array:
+    """Everything cheap of the sample's pairs, better less worse, made once [P, F]."""
+    sample = given.sample
+    if "cheap" not in sample.made:
+        dense = features(sample).difference
+        size = np.sqrt((dense**2).mean(axis=0)) if len(dense) else np.zeros(dense.shape[1])
+        words = vocabulary(sample, given.thresholds.telling_words.prompts).unintended
+        parts = [csr_array(dense[:, size > 0] / size[size > 0]), words, csr_array(sources(sample).difference)]
+        sample.made["cheap"] = csr_array(hstack([part for part in parts if part.shape[1]] or parts), dtype=np.float32)
+    return sample.made["cheap"]
+
+
+def _family(given: AuditInput, family: str, limits: Shortcut, *, cure: str) -> list[Finding]:
+    """A finding on a family of features: how well a model of them tells the label, and which of them do."""
+    sample, own = given.sample, features(given.sample).of(family)
+    model = _model(given, own)
+    if model is None:
+        return []
+    verdict = _verdict(model.auc, model.p, limits)
+    rows = _rows(own, sample)
+    named = [row for row in rows if row["p"] < limits.level][:3]
+    said = "; ".join(
+        f"more {row['feature']} on {row['side']} in {row['share']:.0%} of {row['prompts']:,}" for row in named
+    )
+    order = np.argsort(-model.score, kind="stable")[:EXAMPLES]
+    return [
+        Finding(
+            check=f"{family}_difference",
+            verdict=verdict,
+            message=f"{family} alone tells chosen from rejected {_how_well(model)}{': ' if said else ''}{said}{sample.said}",
+            cure=cure if verdict != "pass" else "",
+            count=int((model.score > 0).sum()),
+            total=len(sample),
+            examples=tuple(
+                shown(given.records[int(sample.rows[place])], _differs(own, int(place)))
+                for place in order
+                if model.score[place] > 0
+            ),
+            evidence={
+                **model.as_evidence(), "features": rows, "warn_at": limits.warn, "stop_at": limits.stop, "level": limits.level,
+            },
+            plots=(_bars(f"Which answer has more: {family}", rows, "feature"), _curve(f"{family} alone", model)),
+        )
+    ]  # fmt: skip
+
+
+def _model(given: AuditInput, own: Features) -> Told | None:
+    """The cross-validated model of some features, made once; None where there is nothing to learn it from."""
+    sample, key = given.sample, ("model", own.names)
+    if _prompts(sample) < LEAST or not own.difference.any():
+        return None
+    if key not in sample.made:
+        sample.made[key] = told(own.difference, sample)
+    return sample.made[key]
+
+
+def _rows(own: Features, sample: Sampled) -> list[dict[str, Any]]:
+    """For each feature on which side there is more of it, those of the most weight first."""
+    rows = []
+    for place, name in enumerate(own.names):
+        chosen, rejected = _by_prompt(own.difference[:, place], sample)
+        if chosen + rejected:
+            found = rate(max(chosen, rejected), chosen + rejected)
+            rows.append({
+                "feature": name, "side": "chosen" if chosen >= rejected else "rejected", "prompts": found.total,
+                "share": found.value, "low": found.low, "high": found.high,
+                "decides": abs(chosen - rejected) / _prompts(sample), "p": binomtest(chosen, chosen + rejected).pvalue,
+            })  # fmt: skip
+    return sorted(rows, key=lambda row: (-row["decides"], row["feature"]))
+
+
+def _by_prompt(difference: Floats, sample: Sampled) -> tuple[int, int]:
+    """Prompts in whose pairs the better answer has more of it more often, and less of it more often."""
+    votes = np.bincount(sample.group, np.sign(difference)) if len(difference) else np.zeros(0)
+    return int((votes > 0).sum()), int((votes < 0).sum())
+
+
+def _prompts(sample: Sampled) -> int:
+    return int(sample.group.max(initial=-1)) + 1
+
+
+def _verdict(size: float, p: float, limits: Shortcut) -> Verdict:
+    if p > limits.level:
+        return "pass"
+    if limits.stop is not None and size >= limits.stop:
+        return "stop"
+    return "warn" if size > limits.warn else "pass"
+
+
+def _how_well(model: Told) -> str:
+    return (
+        f"with AUC {model.auc:.2f} (95 % interval {model.low:.2f} to {model.high:.2f}; chance 0.50, p {_p(model.p)}) and explain "
+        f"{model.explained:.0%} of the pairs"
+    )
+
+
+def _p(p: float) -> str:
+    return f"≤ {p:.3f}" if p < 0.01 else f"= {p:.2f}"
+
+
+def _differs(own: Features, place: int) -> str:
+    """What one pair's answers differ in most, in a few words."""
+    row = own.difference[place]
+    most = sorted(np.flatnonzero(row), key=lambda feature: -abs(row[feature]))[:2]
+    return ", ".join(f"{'more' if row[feature] > 0 else 'less'} {own.names[feature]} on chosen" for feature in most)
+
+
+def _farthest(given: AuditInput, size: NDArray[Any], why: Any) -> tuple[Shown, ...]:
+    order = np.argsort(-size, kind="stable")[:EXAMPLES]
+    return tuple(shown(given.records[int(given.sample.rows[place])], why(place)) for place in order if size[place] > 0)
+
+
+def _lengths(differences: NDArray[Any]) -> Histogram:
+    """Words of chosen less words of rejected; what is farther out than 98 % stands in the outermost bins."""
+    reach = max(1.0, float(np.quantile(np.abs(differences), 0.98)))
+    edges = np.linspace(-reach, reach, 41)
+    counts, _ = np.histogram(np.clip(differences, -reach, reach), edges)
+    return Histogram(
+        title="Length: chosen less rejected", unit="words", edges=tuple(edges.tolist()),
+        groups={"pairs": tuple(counts.tolist())}, mark=0.0,
+    )  # fmt: skip
+
+
+def _curve(name: str, model: Told) -> Curves:
+    return Curves(
+        title=f"How well {name} tells the label", x="share of rejected answers taken for chosen",
+        y="share of chosen answers found", lines={f"{name} (AUC {model.auc:.2f})": roc(model.score)}, diagonal=True,
+    )  # fmt: skip
+
+
+def _bars(title: str, rows: Sequence[dict[str, Any]], name: str) -> Bars:
+    """Shares on the side of chosen with their intervals; ½ is fair."""
+    upright = [row["side"] == "chosen" for row in rows]
+
+    def of(key: str, other: str) -> tuple[float, ...]:
+        return tuple(row[key] if up else 1 - row[other] for row, up in zip(rows, upright, strict=True))
+
+    return Bars(
+        title=title, unit="share on the side of chosen", names=tuple(str(row[name]) for row in rows),
+        values=of("share", "share"), low=of("low", "high"), high=of("high", "low"), mark=0.5,
+    )  # fmt: skip
 
 
 def intended_words(given: AuditInput) -> list[Finding]:
@@ -85,62 +300,60 @@ def intended_words(given: AuditInput) -> list[Finding]:
 
 
 def telling_words(given: AuditInput) -> list[Finding]:
-    """Words that predict the label by themselves, those declared as intended aside.
+    """Words, and pairs of words, that tell the label by themselves, those declared as intended aside.
 
-    For each word the pairs in which exactly one side has it are counted; a fair word stands on either side equally
-    often; of a ranked list the best answer stands against the last. Two-sided binomial tests, Benjamini–Hochberg over
-    all words that occur so in at least 8 pairs.
+    For each the prompts are counted in which one side alone has it; a fair word stands on either side equally often; of a
+    ranked list the best answer stands against the last. Two-sided sign tests, Benjamini–Hochberg over all that occur so in at
+    least 8 prompts.
     """
-    intended = {word for text in given.intended for word in words_of(text)} - FUNCTION_WORDS
-    on_chosen: Counter[str] = Counter()
-    on_rejected: Counter[str] = Counter()
-    for better, worse in given.pairs:
-        chosen, rejected = set(words_of(better)), set(words_of(worse))
-        on_chosen.update(chosen - rejected)
-        on_rejected.update(rejected - chosen)
-    rows = []
-    for word in sorted(set(on_chosen) | set(on_rejected)):
-        total = on_chosen[word] + on_rejected[word]
-        if total >= 8:
-            rows.append((word, on_chosen[word], total, binomtest(on_chosen[word], total).pvalue))
-    if not rows:
+    limits, sample = given.thresholds.telling_words, given.sample
+    words = vocabulary(sample, limits.prompts)
+    if not words.words:
         return []
-    adjusted = false_discovery_control([p for *_, p in rows])
-    telling = [
-        {
-            "word": word,
-            "side": "chosen" if wins * 2 > total else "rejected",
-            "pairs": total,
-            "share": max(wins, total - wins) / total,
-            "covers": total / len(given.records),
-            "q": float(q),
-            "intended": word in intended,
-        }
-        for (word, wins, total, _), q in zip(rows, adjusted, strict=True)
-        if q < 0.01
-    ]
-    telling.sort(key=lambda row: (-row["covers"] * (2 * row["share"] - 1), row["word"]))
-    unintended = [row for row in telling if not row["intended"]]
-    # What matters is how many pairs one unintended word decides, and how surely. It never stops a run by itself: only
-    # the user knows whether the word is the lesson.
-    worst = max((row["covers"] * (2 * row["share"] - 1) for row in unintended), default=0.0)
-    verdict: Verdict = "warn" if worst >= 0.3 else "pass"
+    telling = Telling.of(words, sample.group)
+    places = telling.named(limits.level)
+    rows = [telling.row(place) for place in places]
+    unintended = [row for row in rows if not row["intended"]]
+    # What matters is how many pairs one unintended word decides, and how surely. It never stops a run unless asked to:
+    # only the user knows whether the word is the lesson.
+    worst = float(np.abs(telling.decides[[place for place in places if not telling.intended[place]]]).max(initial=0.0))
+    verdict: Verdict = "warn" if worst >= limits.warn else "pass"
+    if limits.stop is not None and worst >= limits.stop:
+        verdict = "stop"
     named = ", ".join(
-        f'"{row["word"]}" ({row["side"]} in {row["share"]:.0%} of {row["pairs"]})' for row in unintended[:3]
+        f'"{row["word"]}" ({row["side"]} in {row["share"]:.0%} of {row["prompts"]})' for row in unintended[:3]
     )
-    silenced = ", ".join(f'"{row["word"]}"' for row in telling if row["intended"])
+    silenced = ", ".join(f'"{row["word"]}"' for row in rows if row["intended"] and " " not in str(row["word"]))
     return [
         Finding(
             check="telling_words",
             verdict=verdict,
             message=(f"words that tell the label: {named}" if named else "no unintended word tells the label")
-            + (f"; intended: {silenced}" if silenced else ""),
+            + (f"; intended: {silenced}" if silenced else "")
+            + sample.said,
             cure="vary the wording, or declare what is meant with --intended" if verdict != "pass" else "",
             count=len(unintended),
-            total=len(rows),
-            evidence={"words": telling[:WORDS_LISTED], "worst": worst, "warn_at": 0.3},
+            total=len(words.words),
+            examples=_with_word(given, words.words, words.has, unintended),
+            evidence={"words": rows[:WORDS_LISTED], "worst": worst, "warn_at": limits.warn, "stop_at": limits.stop,
+                      "level": limits.level},
+            plots=(_bars("Words that tell the label", unintended[:WORDS_LISTED], "word"),) if unintended else (),
         )
-    ]
+    ]  # fmt: skip
+
+
+def _with_word(
+    given: AuditInput, words: Sequence[str], has: csr_array, rows: Sequence[dict[str, Any]]
+) -> tuple[Shown, ...]:
+    """Pairs that the strongest words decide, in turn."""
+    sample, found = given.sample, []
+    for row in rows[:EXAMPLES]:
+        side = 1 if row["side"] == "chosen" else -1
+        column = has[:, [words.index(str(row["word"]))]].toarray().ravel()
+        found += [
+            (sample.rows[place], row["word"]) for place in np.flatnonzero(column == side)[: EXAMPLES // len(rows) + 1]
+        ]
+    return tuple(shown(given.records[int(row)], f'"{word}"') for row, word in found[:EXAMPLES])
 
 
 def _quoted(texts: Sequence[str]) -> str:

@@ -26,7 +26,6 @@ def identical_after_truncation(given: AuditInput) -> list[Finding]:
         message=("are the same on both sides" if given.kind == "pair" else "have two answers that are the same")
         + " once cut to --max-length",
         cure="raise --max-length, or drop them",
-        stop=0.01,
     )
 
 
@@ -44,8 +43,7 @@ def missing_end_of_turn(given: AuditInput) -> list[Finding]:
         given,
         message=f"have {good} answer cut at --max-length, so its end-of-turn is not trained",
         cure="raise --max-length, or drop them",
-        warn=0.02,
-        stop=0.5,
+        limits=given.thresholds.chosen_truncated,
     )
     return findings + by_share(
         "missing_end_of_turn",
@@ -53,5 +51,5 @@ def missing_end_of_turn(given: AuditInput) -> list[Finding]:
         given,
         message=f"have {bad} answer cut at --max-length",
         cure="raise --max-length, or drop them",
-        warn=0.05,
+        limits=given.thresholds.rejected_truncated,
     )

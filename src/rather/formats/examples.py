@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from rather.errors import ConfigError, InputError
 from rather.formats import alpaca, hh, native, nectar, openai, preference, ranked, sharegpt, shp, unpaired
@@ -27,6 +28,8 @@ READERS: dict[str, ModuleType] = {
 
 The first that matches a file's first row reads it; columns beyond its FIELDS are counted as unread.
 """
+
+KeptT = TypeVar("KeptT")
 
 Source = str | Path | Sequence[Example]
 """Pairs (or ranked lists, or single answers), or the file that holds them."""
@@ -64,19 +67,31 @@ def read_pairs(path: str | Path, *, limit: int | None = None, format: str | None
     Refused rows are listed, never raised: `require_clean` does that.
     Raises InputError where the file as a whole cannot be read, or its first row is of no known form.
     """
+    reading, records = _reading(Path(path), limit=limit, format=format)
+    reading.records.extend(records)
+    return reading
+
+
+def _reading(path: Path, *, limit: int | None = None, format: str | None = None) -> tuple[Reading, Iterator[Example]]:
+    """The usable records of a source, and what becomes known of it while they are read."""
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit {limit}: must be 1 or more")
-    stream = iter_examples(path, format=format)
-    reading = Reading(Path(path), "")
-    for record in stream:
-        if isinstance(record, Refusal):
-            reading.refused.append(record)
-            continue
-        reading.records.append(record)
-        if limit is not None and len(reading.records) >= limit:
-            break
-    reading.format, reading.rows, reading.unread_columns = stream.format, stream.rows, stream.unread_columns
-    return reading
+    stream, reading = iter_examples(path, format=format), Reading(path, "")
+
+    def usable() -> Iterator[Example]:
+        left = limit
+        for record in stream:
+            reading.format, reading.rows = stream.format, stream.rows
+            if isinstance(record, Refusal):
+                reading.refused.append(record)
+                continue
+            yield record
+            left = left and left - 1
+            if left == 0:
+                break
+        reading.unread_columns = stream.unread_columns
+
+    return reading, usable()
 
 
 def load_pairs(
@@ -104,24 +119,43 @@ def load_examples(
     as_chat: plain-text prompts become user turns. Raises ConfigError if every one is a conversation already, InputError for
     records of several kinds.
     """
+    return keep_examples(source, list, limit=limit, as_chat=as_chat)
+
+
+def keep_examples(
+    source: Source, keep: Callable[[Iterable[Example]], KeptT], *, limit: int | None = None, as_chat: bool = False
+) -> tuple[KeptT, list[Refusal], int]:
+    """`load_examples` with records in a form of the caller's: `keep` takes each as it is read."""
     if isinstance(source, str | Path):
-        source = Path(source)
-        reading = read_pairs(source, limit=limit)
-        records, refused, rows = reading.records, reading.refused, reading.rows
-        if reading.unread_columns:
-            say(f"note: {source}: columns not used: {', '.join(sorted(reading.unread_columns))}")
+        reading, records = _reading(Path(source), limit=limit)
     else:
-        records, refused, rows = list(source)[:limit], [], len(source)
-        kinds = sorted({NOUNS[record.kind] for record in records})
+        kinds = sorted({NOUNS[record.kind] for record in source})
         if len(kinds) > 1:
             raise InputError(
                 f"{name_of(source)}: {' and '.join(kinds)} stand beside each other; give one kind at a time"
             )
-    if as_chat:
-        if records and all(record.is_chat for record in records):
-            raise ConfigError("--as-chat does nothing: every pair is a conversation already")
-        records = [as_chat_turns(record) for record in records]
-    return records, refused, rows
+        reading, records = Reading(Path(), "", rows=len(source)), iter(source[:limit])
+    turned = _Turned(records) if as_chat else None
+    kept = keep(turned or records)
+    if turned is not None and turned.records and not turned.changed:
+        raise ConfigError("--as-chat does nothing: every pair is a conversation already")
+    if reading.unread_columns:
+        say(f"note: {source}: columns not used: {', '.join(sorted(reading.unread_columns))}")
+    return kept, reading.refused, reading.rows
+
+
+class _Turned:
+    """Records with plain-text prompts as user turns; counts them as they go by."""
+
+    def __init__(self, records: Iterable[Example]) -> None:
+        self._given = records
+        self.records = self.changed = 0
+
+    def __iter__(self) -> Iterator[Example]:
+        for record in self._given:
+            self.records += 1
+            self.changed += not record.is_chat
+            yield as_chat_turns(record)
 
 
 def name_of(source: Source) -> str:

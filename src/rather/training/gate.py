@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from rather.auditing import Audit
+from rather.auditing import Audit, Packed, Thresholds
 from rather.auditing import audit as check
 from rather.errors import InputError
-from rather.formats import Source, load_examples, name_of, require_clean, say_refused
+from rather.formats import Source, keep_examples, name_of, require_clean, say_refused
+from rather.records import Example
 
 
 def audit(
@@ -19,13 +21,18 @@ def audit(
     max_length: int = 1024,
     intended: Sequence[str] = (),
     allow: Mapping[str, str] | None = None,
+    thresholds: Path | None = None,
     skip_bad: bool = False,
 ) -> Audit:
     """What `pairs` would teach. With `model`, also how they look through its tokenizer and chat template.
 
+    thresholds: a TOML file that changes when a check warns or stops.
     Raises InputError for rows that cannot be used (unless `skip_bad`), and ModelError.
     """
-    given, refused, rows = load_examples(pairs, limit=limit, as_chat=as_chat)
+    limits = Thresholds() if thresholds is None else Thresholds.read(thresholds)
+    # Without a model records wait in columns: a million pairs are then a tenth of a workstation's memory.
+    given: Sequence[Example]
+    given, refused, rows = keep_examples(pairs, Packed if model is None else list, limit=limit, as_chat=as_chat)
     tokenised = None
     if model is not None:
         # Only here: an audit of the data alone needs no torch.
@@ -40,4 +47,4 @@ def audit(
     if not given:
         raise InputError(f"{name_of(pairs)}: no usable pair in {rows:,} rows")
     say_refused(refused, rows)
-    return check(given, intended=intended, tokenised=tokenised, allow=allow)
+    return check(given, intended=intended, tokenised=tokenised, allow=allow, thresholds=limits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rather.errors import ConfigError
 from rather.formats import Source
@@ -53,6 +54,7 @@ def read_material(
     skip_bad: bool = False,
     intended: Sequence[str] = (),
     allow: Mapping[str, str] | None = None,
+    thresholds: Path | None = None,
 ) -> Material:
     """Read, tokenise and audit. Of `config` only the options of `seen_by` matter. Options as for `train`.
 
@@ -64,7 +66,16 @@ def read_material(
         system_prompt=config.system_prompt,
         whole=config.objective == "reward",
     )
-    ready = prepare(pairs, renderer, limit=limit, as_chat=as_chat, skip_bad=skip_bad, intended=intended, allow=allow)
+    ready = prepare(
+        pairs,
+        renderer,
+        limit=limit,
+        as_chat=as_chat,
+        skip_bad=skip_bad,
+        intended=intended,
+        allow=allow,
+        thresholds=thresholds,
+    )
     renderer.require_system_prompt_acts([item.record.prompt for item in ready.token_pairs])
     measured = None
     if heldout is not None:

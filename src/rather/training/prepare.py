@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
-from rather.auditing import Audit, audit, require_no_stop
+from rather.auditing import Audit, Thresholds, audit, require_no_stop
 from rather.errors import InputError, RowError
 from rather.formats import Refusal, Source, load_examples, name_of, require_clean, say_refused
 from rather.model import Renderer, TokenExample, TokenPair
@@ -63,8 +64,10 @@ def prepare(
     skip_bad: bool = False,
     intended: Sequence[str] = (),
     allow: Mapping[str, str] | None = None,
+    thresholds: Path | None = None,
 ) -> Prepared:
     """Read, tokenise and audit. Raises InputError for a bad row unless `skip_bad`, AuditStop on a stop finding."""
+    limits = Thresholds() if thresholds is None else Thresholds.read(thresholds)
     records, refused, rows = load_examples(source, limit=limit, as_chat=as_chat)
     if not skip_bad:
         require_clean(refused, rows)
@@ -80,7 +83,8 @@ def prepare(
         say(
             "note: plain-text pairs are trained without the model's chat template; --as-chat makes each prompt a user turn"
         )
-    result = audit([item.record for item in token_pairs], intended=intended, tokenised=token_pairs, allow=allow)
+    records = [item.record for item in token_pairs]
+    result = audit(records, intended=intended, tokenised=token_pairs, allow=allow, thresholds=limits)
     for line in result.lines():
         say(line)
     require_no_stop(result)

@@ -94,6 +94,7 @@ def train(
     skip_bad: bool = False,
     intended: Sequence[str] = (),
     allow: Mapping[str, str] | None = None,
+    thresholds: Path | None = None,
     heldout: Source | None = None,
     **options: Any,
 ) -> TrainResult:
@@ -104,8 +105,9 @@ def train(
     The same call on the same folder resumes a run that was stopped, and does nothing once it is done.
     options: fields of TrainConfig, over those of `config`. limit: use the first so many pairs that can be read. as_chat: plain-text
     prompts become user turns. skip_bad: list bad rows in refused.jsonl instead of stopping. intended: words that are
-    meant to be learned. allow: check → reason. heldout: examples that are measured and not trained on; the state in which their
-    loss was lowest becomes `out/best`. With `lora_rank` the adapter alone is in `out/adapter`, too.
+    meant to be learned. allow: check → reason. thresholds: a TOML file that changes when the audit warns and stops. heldout:
+    examples that are measured and not trained on; the state in which their loss was lowest becomes `out/best`.
+    With `lora_rank` the adapter alone is in `out/adapter`, too.
 
     Raises InputError, ConfigError, ModelError, AuditStop, RunDirError, TrainError, NonFiniteLoss, Interrupted.
     """
@@ -122,6 +124,7 @@ def train(
         skip_bad=skip_bad,
         intended=intended,
         allow=allow,
+        thresholds=thresholds,
     )
     require_fit(material, config)
     return train_on(material, out=out, config=config)

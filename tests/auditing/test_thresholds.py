@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rather.auditing import audit
+from rather.auditing.thresholds import Thresholds
+from rather.errors import ConfigError
+from rather.records import Pair
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text("[duplicates]\nwarn = 0.2\n[length_difference]\nwarn = 0.55\n")
+    changed = Thresholds.read(file)
+    assert (changed.duplicates.warn, changed.duplicates.stop) == (0.2, 0.5)
+    assert changed.length_difference == Thresholds().length_difference.changed({"warn": 0.55})
+    assert changed.model_dump(exclude={"duplicates", "length_difference"}) == Thresholds().model_dump(
+        exclude={"duplicates", "length_difference"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[duplicate]\nwarn = 1", 'no thresholds are called "duplicate"; did you mean "duplicates"?'),
+        ("[duplicates]\nwran = 1", '[duplicates] unknown key "wran"; did you mean "warn"?'),
+        ("[duplicates]\nwarn = 'x'", "[duplicates] warn = 'x': input should be a number"),
+        ("[duplicates]\nwarn = -1", "[duplicates] warn = -1: input should be greater than or equal to 0"),
+        ("duplicates = 0.1", "duplicates = 0.1: is a check; give its thresholds under [duplicates]"),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        Thresholds.read(file)
+    assert str(caught.value) == f"{file}: {said}"
+
+
+def test_they_reach_the_checks() -> None:
+    pairs = [Pair(prompt=f"q{n % 9}", chosen=f"a{n % 9}", rejected="b") for n in range(10)]
+
+    def verdict(**tables: dict[str, float]) -> str:
+        found = audit(pairs, thresholds=Thresholds.changed_by(tables)).findings
+        return next(finding.verdict for finding in found if finding.check == "duplicates")
+
+    assert (verdict(), verdict(duplicates={"warn": 0.1}), verdict(duplicates={"stop": 0.1})) == ("warn", "pass", "stop")
