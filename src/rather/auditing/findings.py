@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
+from rather.auditing.panel import Panel
 from rather.records import NOUNS, Example, Finding, Judgment, Kind, Shown, Verdict
 
 
@@ -36,6 +38,11 @@ class AuditInput:
     def kind(self) -> Kind:
         return self.records[0].kind if self.records else "pair"
 
+    @cached_property
+    def panel(self) -> Panel:
+        """The judgments as columns."""
+        return Panel.of(self.judgments)
+
     @property
     def pairs(self) -> list[tuple[str, str]]:
         """(better, worse) texts of one prompt: a pair's sides, or a list's best and last answer."""
@@ -56,13 +63,14 @@ def shown(record: Example, why: str = "") -> Shown:
     return Shown(
         place=record.source or record.id,
         why=why,
-        prompt=_cut(last),
-        chosen=_cut(record.good[0]) if record.good else "",
-        rejected=_cut(record.bad[-1]) if record.bad else "",
+        prompt=cut(last),
+        chosen=cut(record.good[0]) if record.good else "",
+        rejected=cut(record.bad[-1]) if record.bad else "",
     )
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """A text as far as a reader takes it in."""
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 

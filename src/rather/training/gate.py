@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from rather.auditing import Audit
 from rather.auditing import audit as check
-from rather.errors import InputError
+from rather.auditing.given_judgments import Judgments, holds_judgments, load_judgments
+from rather.errors import ConfigError, InputError
 from rather.formats import Source, load_examples, name_of, require_clean, say_refused
+from rather.records import Judgment
 
 
 def audit(
-    pairs: Source,
+    pairs: Source | Judgments | None = None,
     *,
+    judgments: Judgments | None = None,
+    answers: str | Path | None = None,
     model: str | None = None,
     limit: int | None = None,
     as_chat: bool = False,
@@ -23,8 +29,21 @@ def audit(
 ) -> Audit:
     """What `pairs` would teach. With `model`, also how they look through its tokenizer and chat template.
 
-    Raises InputError for rows that cannot be used (unless `skip_bad`), and ModelError.
+    judgments: what people and judges said: whether they can be relied on. `pairs` may be judgments too; then these alone are audited.
+    answers: the file of the pairs of answers that votes name by id.
+    Raises InputError for rows that cannot be used (unless `skip_bad`), ConfigError for what does nothing, and ModelError.
     """
+    source, said = _told_apart(pairs, judgments)
+    if said is None and answers is not None:
+        raise ConfigError("--answers does nothing without votes")
+    heard = [] if said is None else _heard(said, answers, limit=limit if source is None else None, skip_bad=skip_bad)
+    if source is None:
+        idle = {"--model": model, "--as-chat": as_chat, "--intended": intended}
+        for flag, value in idle.items():
+            if value:
+                raise ConfigError(f"{flag} does nothing: it is about pairs, and these are judgments")
+        return check([], judgments=heard, allow=allow)
+    pairs = source
     given, refused, rows = load_examples(pairs, limit=limit, as_chat=as_chat)
     tokenised = None
     if model is not None:
@@ -40,4 +59,31 @@ def audit(
     if not given:
         raise InputError(f"{name_of(pairs)}: no usable pair in {rows:,} rows")
     say_refused(refused, rows)
-    return check(given, intended=intended, tokenised=tokenised, allow=allow)
+    return check(given, intended=intended, tokenised=tokenised, judgments=heard, allow=allow)
+
+
+def _told_apart(pairs: Any, judgments: Judgments | None) -> tuple[Source | None, Judgments | None]:
+    """What was given as pairs, and what as judgments."""
+    if pairs is None:
+        if judgments is None:
+            raise ConfigError("nothing to audit; name a file of pairs or of judgments")
+        return None, judgments
+    named = isinstance(pairs, str | Path)
+    if not (holds_judgments(pairs) if named else bool(pairs) and isinstance(pairs[0], Judgment)):
+        return pairs, judgments
+    if judgments is not None:
+        where = pairs if named else "pairs"
+        raise ConfigError(f"{where} holds judgments, and so does --judgments; name both by a pattern, or pairs first")
+    return None, pairs
+
+
+def _heard(source: Judgments, answers: str | Path | None, *, limit: int | None, skip_bad: bool) -> list[Judgment]:
+    judgments, refused, rows = load_judgments(source, answers=answers, limit=limit)
+    if not skip_bad:
+        require_clean(refused, rows)
+    if not judgments:
+        raise InputError(
+            f"{source if isinstance(source, str | Path) else 'judgments'}: no usable judgment in {rows:,} rows"
+        )
+    say_refused(refused, rows)
+    return judgments
