@@ -122,9 +122,11 @@ def train(
 
 @app.command
 def audit(
-    pairs: Path,
+    pairs: Path | None = None,
     /,
     *,
+    judgments: Path | None = None,
+    answers: Path | None = None,
     model: str | None = None,
     limit: int | None = None,
     as_chat: Annotated[bool, Parameter(negative="")] = False,
@@ -134,12 +136,16 @@ def audit(
     thresholds: Path | None = None,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Say what a set of pairs would really teach. Exit status 0 for pass and warn, 2 for stop.
+    """Say what a set of pairs would really teach, and whom to trust of those who judged. Exit status 0 for pass and warn, 2 for stop.
 
     Parameters
     ----------
     pairs
-        JSONL, JSON or Parquet (also .gz).
+        JSONL, JSON or Parquet (also .gz); or judgments: a file of them, votes, or the folder of `rather judge`.
+    judgments
+        The judgments that the pairs were made of (or judgments alone): checks of people and judges.
+    answers
+        File of the pairs of answers that votes name by id; without it, nothing is said of the answers' texts.
     model
         With it, the pairs are also checked as this model's tokenizer and chat template make them.
     limit
@@ -164,6 +170,8 @@ def audit(
         raise ConfigError("--max-length does nothing without --model")
     result = run(
         pairs,
+        judgments=judgments,
+        answers=answers,
         model=model,
         limit=_positive("--limit", limit),
         as_chat=as_chat,

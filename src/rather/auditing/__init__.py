@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rather.auditing.balance import coverage, learning_curve, prompt_balance, topic_balance
 from rather.auditing.findings import AuditInput, Check, Tokenised
+from rather.auditing.judges import agreement_with_people, length_preference, side_bias, swap_flips
 from rather.auditing.mislabels import likely_mislabels
 from rather.auditing.packed import Packed
+from rather.auditing.people import agreement, reliability, self_consistency, speed, tie_rate
 from rather.auditing.sanity import (
     constant_answer,
     contradictions,
@@ -37,6 +40,19 @@ from rather.errors import AuditStop, ConfigError
 from rather.progress import task
 from rather.records import NOUNS, Example, Finding, Judgment, Kind, Verdict
 
+JUDGMENT_CHECKS: dict[str, Check] = {
+    "agreement": agreement,
+    "reliability": reliability,
+    "side_bias": side_bias,
+    "tie_rate": tie_rate,
+    "speed": speed,
+    "self_consistency": self_consistency,
+    "swap_flips": swap_flips,
+    "length_preference": length_preference,
+    "agreement_with_people": agreement_with_people,
+}
+"""Checks of people and judges: they read the judgments, and find nothing where there are none."""
+
 CHECKS: dict[str, Check] = {
     "identical_sides": identical_sides,
     "identical_after_truncation": identical_after_truncation,
@@ -59,6 +75,7 @@ CHECKS: dict[str, Check] = {
     "coverage": coverage,
     "learning_curve": learning_curve,
     "likely_mislabels": likely_mislabels,
+    **JUDGMENT_CHECKS,
 }
 
 # fmt: off
@@ -85,7 +102,20 @@ class Audit:
     findings: tuple[Finding, ...]
     allowed: Mapping[str, str]
     pairs: int
-    kind: Kind = "pair"
+    kind: Kind | Literal["judgment"] = "pair"
+    judgments: int = 0
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Checks that say nothing of records of this kind."""
+        return () if self.kind == "judgment" else SKIPPED[self.kind]
+
+    @property
+    def counted(self) -> str:
+        """What was audited: "500 pairs", "8,931 judgments", or both."""
+        said = [] if self.kind == "judgment" else [f"{self.pairs:,} {NOUNS[self.kind]}"]
+        said += [f"{self.judgments:,} judgment{'' if self.judgments == 1 else 's'}"] if self.judgments else []
+        return " and ".join(said)
 
     @property
     def verdict(self) -> Verdict:
@@ -105,7 +135,8 @@ class Audit:
             "verdict": self.verdict,
             "pairs": self.pairs,
             "kind": self.kind,
-            "skipped": list(SKIPPED[self.kind]),
+            "judgments": self.judgments,
+            "skipped": list(self.skipped),
             "findings": [finding.model_dump() for finding in self.findings],
             "allowed": dict(self.allowed),
         }
@@ -122,12 +153,14 @@ class Audit:
         passed = [check for check in dict.fromkeys(finding.check for finding in self.findings) if check not in worse]
         if passed:
             said.append(f"audit: pass: {', '.join(passed)}")
-        if SKIPPED[self.kind]:
-            said.append(f"audit: skipped, for it compares two answers to one prompt: {', '.join(SKIPPED[self.kind])}")
+        if self.skipped:
+            said.append(f"audit: skipped, for it compares two answers to one prompt: {', '.join(self.skipped)}")
+        if self.judgments and not {finding.check for finding in self.findings} & set(JUDGMENT_CHECKS):
+            said.append("audit: note: no check has anything to say of judgments such as these")
         idle = [check for check in self.allowed if not worse or (check != "all" and check not in worse)]
         if idle:
             said.append(f"audit: note: --allow {', '.join(idle)} was not needed; nothing was found")
-        return [*said, f"audit: verdict {self.verdict} on {self.pairs:,} {NOUNS[self.kind]}"]
+        return [*said, f"audit: verdict {self.verdict} on {self.counted}"]
 
 
 def audit(
@@ -139,19 +172,27 @@ def audit(
     allow: Mapping[str, str] | None = None,
     thresholds: Thresholds = DEFAULTS,
 ) -> Audit:
-    """Run every check that makes sense of records of this kind. `tokenised` adds those that need a model's tokenizer.
+    """Run every check that makes sense of records of this kind. `tokenised` adds those that need a model's tokenizer,
+    `judgments` those of people and judges; without records these are run alone.
 
     allow: check → reason; such a finding is kept on record but stops nothing. Raises ConfigError for an unknown check.
     """
     for check in allow or {}:
         _require_known(check)
     given = AuditInput(records, tuple(intended), tokenised, judgments, thresholds)
-    findings = _findings(given)
-    return Audit(findings=tuple(findings), allowed=dict(allow or {}), pairs=len(records), kind=given.kind)
+    alone = bool(judgments) and not len(records)
+    findings = _findings(given, JUDGMENT_CHECKS if alone else CHECKS)
+    return Audit(
+        findings=tuple(findings),
+        allowed=dict(allow or {}),
+        pairs=len(records),
+        kind="judgment" if alone else given.kind,
+        judgments=len(judgments),
+    )
 
 
-def _findings(given: AuditInput) -> list[Finding]:
-    checks = {name: check for name, check in CHECKS.items() if name not in SKIPPED[given.kind]}
+def _findings(given: AuditInput, fitting: Mapping[str, Check]) -> list[Finding]:
+    checks = {name: check for name, check in fitting.items() if name not in SKIPPED[given.kind]}
     if len(given.records) < WORTH_A_BAR:
         return [finding for check in checks.values() for finding in check(given)]
     findings = []
@@ -188,5 +229,6 @@ def _require_known(check: str) -> None:
 
 
 __all__ = [
-    "CHECKS", "Audit", "AuditInput", "Check", "Packed", "Thresholds", "audit", "parse_allow", "require_no_stop", "words_of",
+    "CHECKS", "JUDGMENT_CHECKS", "Audit", "AuditInput", "Check", "Packed", "Thresholds", "audit", "parse_allow",
+    "require_no_stop", "words_of",
 ]  # fmt: skip

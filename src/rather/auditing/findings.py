@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from rather.auditing.keys import Keys
+from rather.auditing.panel import Panel
 from rather.auditing.sampling import Sampled
 from rather.auditing.thresholds import DEFAULTS, Shares, Thresholds
 from rather.records import NOUNS, Example, Finding, Judgment, Kind, Shown, Verdict
@@ -50,6 +51,11 @@ class AuditInput:
         return self.records[0].kind if len(self.records) else "pair"
 
     @cached_property
+    def panel(self) -> Panel:
+        """The judgments as columns."""
+        return Panel.of(self.judgments)
+
+    @cached_property
     def pairs(self) -> list[tuple[str, str]]:
         """(better, worse) texts of the sample's pairs: a pair's sides, or a list's best and last answer."""
         return list(zip(self.sample.better, self.sample.worse, strict=True))
@@ -79,13 +85,14 @@ def shown(record: Example, why: str = "") -> Shown:
     return Shown(
         place=record.source or record.id,
         why=why,
-        prompt=_cut(last),
-        chosen=_cut(record.good[0]) if record.good else "",
-        rejected=_cut(record.bad[-1]) if record.bad else "",
+        prompt=cut(last),
+        chosen=cut(record.good[0]) if record.good else "",
+        rejected=cut(record.bad[-1]) if record.bad else "",
     )
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """A text as far as a reader takes it in."""
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 

@@ -15,6 +15,7 @@ from rather.formats import (
     events,
     judged,
     labelstudio,
+    llmbar_judged,
     nectar_judged,
     ratings,
     ultrafeedback,
@@ -25,7 +26,7 @@ from rather.records import Judgment
 
 JUDGMENT_READERS: dict[str, ModuleType] = {
     "native": judged, "nectar": nectar_judged, "ultrafeedback": ultrafeedback, "argilla": argilla, "labelstudio": labelstudio,
-    "alpacaeval": alpacaeval, "arena": arena, "events": events, "ratings": ratings,
+    "alpacaeval": alpacaeval, "arena": arena, "llmbar": llmbar_judged, "events": events, "ratings": ratings,
 }  # fmt: skip
 """name → module with `FIELDS`, those `REQUIRED`, `matches(row) -> bool` and `parse(row)`, a list of Judgments.
 

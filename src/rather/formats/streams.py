@@ -25,7 +25,8 @@ class Stream(Generic[RecordT]):
     """The records of a source in its order, each with its place as `source`; never more than one row in memory.
 
     readers  form → module with `FIELDS`, those `REQUIRED`, `matches(row)` and `parse(row)`, in the order in which they are
-             tried on the first row; `parse` gives a record, or a list of records and RowErrors
+             tried on the first row; `parse` gives a record, or a list of records and RowErrors. `signed(record, place)`, where
+             there is one, gives the fields that only the file's name tells
     unknown  (row, place) → the error for a first row that none of them matches
     format   the form, if it is not to be told by the first row
     inside   which file of a step's folder is meant
@@ -69,11 +70,12 @@ class Stream(Generic[RecordT]):
                 yield Refusal(place, error.reason)
                 continue
             self.unread_columns.update(row.keys() - reader.FIELDS)
+            signed = getattr(reader, "signed", None)
             for record in found if isinstance(found, list) else (found,):
                 if isinstance(record, RowError):
                     yield Refusal(place, record.reason)
                 else:
-                    yield record.model_copy(update={"source": place})
+                    yield record.model_copy(update={"source": place, **(signed(record, place) if signed else {})})
         if self.rows == 0:
             raise InputError(f"{self.source}: is empty; it must hold at least one row")
 

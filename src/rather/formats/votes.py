@@ -49,7 +49,7 @@ def read_votes(
             yield Refusal(place, row.reason)
             continue
         if rows == 1:
-            _check(row, place, judge)
+            require_vote(row, place, judge)
         try:
             yield _vote(row, answers, judge, by).model_copy(update={"source": place})
         except RowError as error:
@@ -80,7 +80,7 @@ def _vote(row: Row, answers: dict[str, _Answers | RowError], judge: str | None, 
         prompt=prompt,
         answers=texts,
         models=None if None in names else names,
-        judge=judge or word_of(row.get(_judge_column(row) or ""), "worker"),
+        judge=judge or word_of(row.get(voter_column(row) or ""), "worker"),
         by=by,
         verdict=verdict_of(row.get("winner"), "winner"),
         at=time_of(row.get("time"), "time"),
@@ -88,15 +88,17 @@ def _vote(row: Row, answers: dict[str, _Answers | RowError], judge: str | None, 
     )
 
 
-def _judge_column(row: Row) -> str | None:
+def voter_column(row: Row) -> str | None:
+    """The column that says who voted."""
     return next((name for name in ("worker", "judge", "annotator") if name in row), None)
 
 
-def _check(row: Row, place: str, judge: str | None) -> None:
+def require_vote(row: Row, place: str, judge: str | None) -> None:
+    """Raise InputError for a first row that is no vote, ConfigError where nobody says who voted, or two do."""
     missing = next((name for name in ("id", "winner") if name not in row), None)
     if missing:
         raise InputError(f'{place}: a vote has no "{missing}" (it has {", ".join(short(key) for key in sorted(row))})')
-    column = _judge_column(row)
+    column = voter_column(row)
     if judge is None and column is None:
         raise ConfigError(f'{place}: no column says who voted; name the judge, or add a column "worker"')
     if judge is not None and column is not None:
