@@ -31,7 +31,7 @@ from rather.training.prepare import tokenise
 from rather.training.run import train
 
 # Tokens that an answer may have; identity answers are short, and what is cut off is cut back to whole sentences.
-IDENTITY_TOKENS, GENERAL_TOKENS = 40, 48
+IDENTITY_TOKENS, GENERAL_TOKENS = 32, 48
 TEMPERATURE = 0.7
 
 STEPS = ("answers", "pairs", "train", "evaluate")
