@@ -58,7 +58,7 @@ def native(ledger: Ledger, row: Row) -> bool:
 def rating(ledger: Ledger, row: Row) -> bool:
     """Take a rating of a table. False: the row is not ordinary, and nothing was taken."""
     key, response = _key(row.get("prompt")), row.get("response")
-    text = _encoded(response) if isinstance(response, str) else None
+    text = _usable(response) if isinstance(response, str) else None
     if key is None or text is None:
         return False
     aspect, model, rater = row.get("aspect"), row.get("model"), row.get("rater")
@@ -102,7 +102,11 @@ def _words(value: Any) -> bool:
 
 
 def _encoded(text: str) -> bytes | None:
-    if not text or text.isspace() or "\x00" in text:
+    return None if not text or text.isspace() else _usable(text)
+
+
+def _usable(text: str) -> bytes | None:
+    if "\x00" in text:
         return None
     try:
         return text.encode()
@@ -129,7 +133,7 @@ def _key(prompt: Any) -> bytes | None:
 def _answers(answers: Any, count: int) -> list[bytes] | None:
     if not isinstance(answers, list) or len(answers) != count:
         return None
-    texts = [_encoded(answer) if isinstance(answer, str) else None for answer in answers]
+    texts = [_usable(answer) if isinstance(answer, str) else None for answer in answers]
     if None in texts or (count == 2 and texts[0] == texts[1]):
         return None
     return texts  # pyright: ignore[reportReturnType]
