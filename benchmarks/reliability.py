@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from rather.pairing.run import pair
 from rather.records import Comparison
@@ -135,19 +134,15 @@ def left_out(crowd: Crowd, labels: dict[str, Label]) -> dict[str, np.ndarray]:
 
 
 def through_the_command(crowd: Crowd, options: dict[str, Any]) -> dict[str, Any]:
-    """`rather pair` over the same votes as records; votes on an empty answer cannot be records."""
-    judgments, empty = [], 0
-    for row in crowd.rows:
-        text = crowd.texts[row["id"]]
-        try:
-            judgments.append(
-                Comparison(
-                    prompt=text["text"], answers=(text["result_x"], text["result_y"]), models=(row["left"], row["right"]),
-                    judge=row["worker"], verdict=VERDICT[row["winner"]],  # pyright: ignore[reportArgumentType]
-                )
-            )  # fmt: skip
-        except ValidationError:
-            empty += 1
+    """`rather pair` over the same votes as records."""
+    judgments = [
+        Comparison(
+            prompt=text["text"], answers=(text["result_x"], text["result_y"]), models=(row["left"], row["right"]),
+            judge=row["worker"], verdict=VERDICT[row["winner"]],  # pyright: ignore[reportArgumentType]
+        )
+        for row, text in ((row, crowd.texts[row["id"]]) for row in crowd.rows)
+    ]  # fmt: skip
+    empty = sum(not all(text.strip() for text in judgment.answers) for judgment in judgments)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         result = pair(judgments, out=Path(folder) / "out", rule="all", heldout_share=0, **options)

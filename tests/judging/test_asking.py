@@ -82,6 +82,25 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(
     assert capsys.readouterr().err.count("note: what is asked is not kept for later runs") == 1
 
 
+def test_prompts_that_the_model_cannot_be_asked_are_asked_once_and_the_others_are_kept(tmp_path: Path) -> None:
+    asked: list[Prompt] = []
+
+    def ask(prompts: Sequence[Prompt]) -> list[str | Refused]:
+        asked.extend(prompts)
+        return [Refused(prompt, "too long") if prompt in ("1", "3") else f"re: {prompt}" for prompt in prompts]
+
+    remembering = Remembering(lambda: ask, key={}, folder=tmp_path)
+    for first in ("1", "1"):
+        with pytest.raises(Refused, match="too long") as error:
+            remembering(["1", "2", "3"])
+        assert error.value.prompt == first
+    with pytest.raises(Refused) as error:
+        remembering(["2", "3"])
+    assert error.value.prompt == "3"
+    assert remembering(["2"]) == ["re: 2"]
+    assert (asked, remembering.asked) == (["1", "2", "3"], 1)
+
+
 def test_a_model_in_this_process_says_one_of_the_replies(tiny: Path) -> None:
     form = choice("better", ("A", "B", "tie"))
     ask = in_process(str(tiny), form, max_new_tokens=8, dtype="fp32")

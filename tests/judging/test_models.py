@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rather.errors import ConfigError, InputError, JudgeError
+from rather.errors import ConfigError, InputError, JudgeError, ServerError
 from rather.formats import Refusal, iter_judgments
 from rather.judging.models import _ranks, agreed
 from rather.judging.run import judge
 from rather.records import Comparison, Judgment, Ranking, Rating
 from tests.conftest import WriteFile
+from tests.generation.serving import failed, misbehaving, said
 from tests.judging.given import Served, serving
 
 
@@ -248,11 +250,56 @@ def test_a_server_that_fails(
         results, _ = ask(served, responses("one", "three"), "pairwise", retries=3)
         assert len(results) == 1
         served.fails = [401]
-        with pytest.raises(JudgeError, match=r"says 401 to judge-1: .*as told"):
+        with pytest.raises(ServerError, match=r"refuses the key in OPENAI_API_KEY \(401: as told\)"):
             ask(served, responses("one", "four"), "pairwise")
         url = served.url
-    with pytest.raises(JudgeError, match="cannot be reached"):
+    with pytest.raises(ServerError, match=r"cannot be reached \(.*; start the server, or mend --server"):
         judge(write_file(responses("a", "b")), by="pairwise:m", server=url, out=tmp_path / "dead", retries=0)
+
+
+def test_a_server_that_fails_in_the_middle_leaves_what_it_said(
+    write_file: WriteFile, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 40 prompts 10 are answered, the 11th fails for good: the next run asks for the other 30 and nothing twice."""
+    rows = [row for number in range(40) for row in responses(f"answer {number}", prompt=f"Q{number}")]
+    file = write_file(rows, "r.jsonl")
+    with serving(lambda system, user: '{"score": 3}') as served:
+        options: dict[str, Any] = {"by": "rubric:m", "server": served.url, "out": tmp_path / "out", "concurrency": 1}
+        served.fails = [200] * 10 + [401]
+        with pytest.raises(ServerError, match="refuses the key"):
+            judge(file, **options)
+        assert judge(file, **options, requests_per_minute=60_000.0).total == 40
+        assert len(served.asked) == 10 + 1 + 30
+
+
+def test_what_a_server_refuses_is_refused_once_and_the_others_are_judged(write_file: WriteFile, tmp_path: Path) -> None:
+    """Three prompts of eight: each is asked once, and the others are not asked again because of them."""
+    rows = [
+        row
+        for number in range(8)
+        for row in responses("long " * (3000 * (number % 3 == 0)) + f"a {number}", prompt=f"Q{number}")
+    ]
+
+    def reply(body: dict[str, Any], number: int) -> Any:
+        return failed(400, "too long") if len(str(body["messages"])) > 9000 else said('{"score": 4}')
+
+    with misbehaving(reply) as (url, heard):
+        result = judge(
+            write_file(rows, "r.jsonl"), by="rubric:m", server=url, out=tmp_path / "out", skip_bad=True, structured=False,
+        )  # fmt: skip
+    assert (result.total, result.refused, len(heard)) == (5, 3, 8)
+    assert "the server refuses it (400: too long)" in (tmp_path / "out" / "refused.jsonl").read_text()
+
+
+def test_sixty_four_requests_at_once(write_file: WriteFile, tmp_path: Path) -> None:
+    def slow(body: dict[str, Any], number: int) -> Any:
+        time.sleep(0.3)
+        return said('{"score": 4}')
+
+    rows = [row for number in range(256) for row in responses(f"a {number}", prompt=f"Q{number}")]
+    with misbehaving(slow) as (url, heard):
+        assert judge(write_file(rows, "r.jsonl"), by="rubric:m", server=url, out=tmp_path / "out").total == 256
+    assert max(request["in_flight"] for request in heard) == 64
 
 
 def test_a_prompt_that_the_model_cannot_be_asked_is_refused_and_the_others_are_judged(
@@ -276,6 +323,12 @@ def test_options_that_cannot_act(write_file: WriteFile, tmp_path: Path) -> None:
     file, out = write_file(responses("a", "b")), tmp_path / "out"
     with pytest.raises(ConfigError, match="--timeout does nothing without --server"):
         judge(file, by="pairwise:m", out=out, timeout=3.0)
+    with pytest.raises(ConfigError, match="--requests-per-minute does nothing without --server"):
+        judge(file, by="pairwise:m", out=out, requests_per_minute=3.0)
+    with pytest.raises(ConfigError, match="must be an address that begins with http"):
+        judge(file, by="pairwise:m", out=out, server="localhost:8000")
+    with pytest.raises(ConfigError, match="--api-key-env NOT_SET: the environment has no such variable"):
+        judge(file, by="pairwise:m", out=out, server="http://x/v1", api_key_env="NOT_SET")
     with pytest.raises(ConfigError, match="--dtype does nothing with --server"):
         judge(file, by="pairwise:m", out=out, server="http://x/v1", dtype="bf16")
     with pytest.raises(ConfigError, match="--scale 5 1: the first must be below the second"):

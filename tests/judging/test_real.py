@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from rather.formats import Refusal, iter_judgments
 from rather.judging.run import judge
 from rather.records import Comparison, Rating
 from tests.conftest import WriteFile
+from tests.generation.serving import Served, free_port
 
 MODEL = "smollm2-135m-instruct"
 ROWS: list[dict[str, Any]] = [
@@ -65,34 +64,9 @@ def test_left_to_itself_a_small_model_says_nonsense_and_the_step_stops(
 @pytest.fixture
 def served(smollm2: str, tmp_path: Path) -> Iterator[str]:
     """`transformers serve` with the real model; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        str(Path(sys.executable).with_name("transformers")),
-        "serve",
-        smollm2,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    log = (tmp_path / "serve.log").open("w")
-    server = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                with urllib.request.urlopen(f"{url}/health", timeout=2):
-                    break
-            except OSError:
-                assert server.poll() is None, (tmp_path / "serve.log").read_text()
-                time.sleep(0.5)
-        yield f"{url}/v1"
-    finally:
-        server.kill()
-        server.wait()
-        log.close()
+    server = Served(smollm2, free_port(), tmp_path / "serve.log")
+    yield server.url
+    server.kill()
 
 
 @pytest.mark.slow
@@ -114,3 +88,43 @@ def test_behind_a_real_server(served: str, smollm2: str, write_file: WriteFile, 
     assert len(replies) >= 4
     assert all(reply for reply in replies)
     assert not counts or next(iter(counts.values()))["asked"] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_real_server_killed_and_started_again(smollm2: str, write_file: WriteFile, tmp_path: Path) -> None:
+    """The server is killed in the middle: the judge stops in one line, and the same command asks for the rest alone."""
+    cache, port, out = tmp_path / "cache", free_port(), tmp_path / "out"
+    asked = [{"prompt": f"Name {number} animals.", "response": f"The cat, and {number} more."} for number in range(60)]
+    command = [
+        sys.executable, "-m", "rather", "judge", str(write_file(asked, "r.jsonl")), "--by", f"rubric:{smollm2}",
+        "--by", "length", "--server", f"http://127.0.0.1:{port}/v1", "--judge-tokens", "8", "--max-unparsable", "1",
+        "--timeout", "600", "--retries", "1", "--out", str(out),
+    ]  # fmt: skip
+    environment = {**os.environ, "RATHER_CACHE": str(cache)}
+
+    def kept() -> dict[Path, int]:
+        return {file: file.stat().st_mtime_ns for file in cache.glob("asked/*/*.json")}
+
+    served = Served(smollm2, port, tmp_path / "log")
+    try:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        while len(kept()) < 10:
+            assert process.poll() is None
+            time.sleep(0.05)
+        served.kill()
+        complaint = process.communicate(timeout=180)[1]
+        assert process.returncode == 2, complaint
+        assert "does not answer" in complaint.splitlines()[-1]
+        before = kept()
+        assert 10 <= len(before) < 60
+        served = Served(smollm2, port, tmp_path / "log")
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900, env=environment)
+        assert done.returncode == 0, done.stderr
+    finally:
+        served.kill()
+    after = kept()
+    assert len(after) == 60
+    assert before.items() <= after.items()  # nothing was asked twice
+    counts = json.loads((out / "manifest.json").read_text())["counts"]
+    assert counts[f"rubric:{Path(smollm2).name}"]["asked"] == 60

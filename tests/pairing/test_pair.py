@@ -399,6 +399,51 @@ def test_options_that_do_not_go_together(tmp_path: Path, options: dict[str, Any]
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.parametrize("options", [{}, {"reliability": "noisy-bradley-terry"}, {"rule": "all"}, {"rule": "list"}])
+def test_an_empty_answer_is_evidence_and_makes_no_pair(made: Make, tmp_path: Path, options: dict[str, Any]) -> None:
+    """Anna and Ben prefer "good" to "" and "" to "bad": by way of the empty answer "good" is the better one."""
+    votes = [
+        vote("Q", *answers, "a", judge=judge)
+        for judge in ("anna", "ben")
+        for answers in (("good", " \n"), (" \n", "bad"))
+    ]
+    (found,) = made(votes, **options)
+    assert (found.good[0], found.bad[-1]) == ("good", "bad")
+    counts = json.loads((tmp_path / "out1" / "manifest.json").read_text())["counts"]
+    assert (counts["answers"], counts["judgments"]) == (3, {"comparison": 4})
+    assert counts["dropped"]["empty answers, which count as evidence and make no pair"] == 1
+
+
+def test_an_empty_answer_is_neither_chosen_nor_rejected(made: Make, tmp_path: Path) -> None:
+    won = [vote("P", "", "x", "a"), vote("Q", "", "x", "b"), vote("R", "\u3000", "x", "tie")]
+    for options in ({"ties": "half"}, {"ties": "unpaired"}, {"form": "unpaired"}):
+        found = made([*won, vote("S", "a", "b", "a")], **options)
+        assert {text for record in found for text in record.answers} == {"a", "b"}
+    assert not list(tmp_path.glob("*/unpaired.jsonl"))  # nor by itself
+    with pytest.raises(
+        InputError, match=r"leaves no pair of 3 prompts .*3 × empty answers.*two answers that say something"
+    ):
+        made(won)
+
+
+def test_an_answer_that_several_models_gave_speaks_for_none_of_them(made: Make, tmp_path: Path) -> None:
+    """Model m always loses but for one answer, which n gave too: what is said of that one answer is not n's nor m's alone."""
+    votes = [
+        vote(f"Q{number}", f"n {number}", f"m {number}", "a", judge=judge, models=("n", "m"))
+        for number in range(6)
+        for judge in ("anna", "ben")
+    ]
+    shared = [
+        vote("R", "", "z", "b", judge=judge, models=(model, None)) for judge in ("anna", "ben") for model in ("m", "n")
+    ]
+    alone = [vote("R", "", "z", "b", judge=judge, models=("n", None)) for judge in ("anna", "ben") for _ in range(2)]
+    models = []
+    for number, more in enumerate([[], shared, alone], start=1):
+        made([*votes, *more], reliability="noisy-bradley-terry", rule="all")
+        models.append(json.loads((tmp_path / f"out{number}" / "reliability.json").read_text())["models"]["n"])
+    assert abs(models[1] - models[0]) < abs(models[2] - models[0])
+
+
 def test_judgments_that_cannot_make_pairs(made: Make, tmp_path: Path, write_file: WriteFile) -> None:
     one = [vote("Q", "x", "y", "a")]
     with pytest.raises(ConfigError, match="there is only anna"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rather.errors import RowError
-from rather.formats import judged
+from rather.formats import iter_judgments, judged, ratings
 from rather.pairing import quick
 from rather.pairing.ledger import Ledger
 from rather.records import Comparison, Rating
@@ -69,6 +70,57 @@ def test_the_quick_way_and_the_long_way_agree(tmp_path_factory: pytest.TempPathF
             assert columns(short) == columns(long)
         else:
             assert columns(short) == columns(long)  # nothing was taken
+
+
+TABLE: dict[str, st.SearchStrategy[Any]] = {
+    "prompt": FIELDS["prompt"],
+    "response": st.sampled_from(["x", "", " ", "a\x00b", "\ud800", None, 3, ["x"]]),
+    "score": st.sampled_from([3, 3.5, "4", " 4.5 ", "1e1", "four", "nan", "", True, float("inf"), None, 10**400, 2**60 + 1]),
+    "rater": st.sampled_from(["anna", 7, "", "  ", None, True, 1.5, []]),
+    "aspect": st.sampled_from(["style", "", None, 3]),
+    "model": st.sampled_from(["m", "", None, 3]),
+    "low": st.sampled_from([1, "1", 5, "low", None, True]),
+    "high": st.sampled_from([5, "5", 1, None, float("nan")]),
+    "time": st.sampled_from([7, "7.5", "2024-05-01", "now", None, True, 1e12]),
+    "notes": st.just("nobody reads this"),
+}  # fmt: skip
+
+
+@st.composite
+def table_rows(draw: st.DrawFn) -> dict[str, Any]:
+    row: dict[str, Any] = {"prompt": "Why?", "response": "x", "score": draw(st.sampled_from(["4", 4]))}
+    if draw(st.booleans()):
+        row |= {"rater": "anna", "low": "1", "high": "5"}
+    for name in draw(st.lists(st.sampled_from(sorted(TABLE)), max_size=3, unique=True)):
+        row[name] = draw(TABLE[name])
+    return row
+
+
+@given(table_rows())
+def test_the_quick_way_and_the_long_way_agree_on_tables(
+    tmp_path_factory: pytest.TempPathFactory, row: dict[str, Any]
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    try:
+        record = ratings.parse(dict(row))[0]
+    except RowError:
+        record = None
+    with Ledger(folder) as short, Ledger(folder) as long:
+        if quick.rating(short, row):
+            assert record is not None
+            long.add(record)
+        assert columns(short) == columns(long)
+
+
+def test_an_ordinary_table_makes_no_records(tmp_path: Path) -> None:
+    table = tmp_path / "ratings.csv"
+    table.write_text('prompt,response,score,rater,notes\n"Why, then?",It scatters.,4,anna,\nWhy?,Magic.,2,,x\n')
+    with Ledger(tmp_path) as ledger:
+        stream = iter_judgments(table, quick={"ratings": partial(quick.rating, ledger)})
+        assert list(stream) == []
+        assert ledger.kinds == {"rating": 2}
+        assert ledger.judges.names == ["anna", "ratings"]
+        assert stream.unread_columns == {"notes": 2}  # a column that nothing reads is told all the same
 
 
 @pytest.mark.parametrize(

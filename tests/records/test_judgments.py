@@ -23,6 +23,12 @@ def test_a_tie_is_a_label(verdict: Any) -> None:
     assert Comparison(prompt="Q", answers=("yes", "no"), judge="anna", verdict=verdict).swapped().verdict == verdict
 
 
+def test_an_answer_that_says_nothing_can_be_judged() -> None:
+    vote = Comparison(prompt="Q", answers=("a", " \n"), judge="anna", verdict="a")
+    assert vote.swapped().answers == (" \n", "a")
+    assert Rating(prompt="Q", answers=("",), judge="anna", score=0.0).answer == ""
+
+
 def test_an_id_is_of_what_was_said_and_not_of_where_it_stood() -> None:
     vote = Rating(prompt="Q", answers=("yes",), judge="anna", score=3.0, at=1.0)
     assert vote.id == vote.model_copy(update={"source": "f:1"}).id
@@ -36,7 +42,8 @@ def test_an_id_is_of_what_was_said_and_not_of_where_it_stood() -> None:
     [
         (Comparison, {"answers": ("a",), "verdict": "a"}, "1 answers; a comparison has two"),
         (Comparison, {"answers": ("a", "a"), "verdict": "tie"}, "the same text"),
-        (Comparison, {"answers": ("a", " "), "verdict": "a"}, "is empty"),
+        (Comparison, {"answers": (" ", " "), "verdict": "a"}, "the same text"),
+        (Comparison, {"answers": ("a", "b\x00"), "verdict": "a"}, "NUL"),
         (Comparison, {"answers": ("a", "b"), "verdict": "left"}, "Input should be"),
         (Comparison, {"answers": ("a", "b"), "verdict": "a", "models": ("m",)}, "1 models for 2 answers"),
         (Ranking, {"answers": ("a", "b"), "ranks": (1,)}, "1 places for 2 answers"),

@@ -67,6 +67,7 @@ An option reaches every judge of the run that has it; one that no judge has is r
 
 The `--out` of `rather generate`, or a file (JSONL, JSON, Parquet, also .gz) with `prompt` (text or turns) and `response`, and with
 `model` if it is known who wrote it. Answers to one prompt belong together wherever they stand in the file; equal ones count once.
+They lie in a scratch file on the disk of `--out` and not in memory, which holds their places alone; a log of events is held whole.
 Every other column, and every tag, is there for metrics and functions under its name: `reference` for BLEU, chrF and ROUGE (text, or
 a list of texts), `answer` for `exact` and `numeric`, any for a reward function. So a question's tags come through `rather generate`
 to its judges. For `behaviour`, a log of events: `{_EVENT}`
@@ -99,10 +100,17 @@ for and nothing else. Replies that are not are counted, and above `--max-unparsa
 ## Content safety
 
 `refusal` tells whether an answer declines, by rules that can be read. Whether it *should* have declined no rule of words can
-tell. `rather` brings no classifier of its own: the packages known to us fetch their weights when first used, unpickle them, are
-lists of words, or stand on a second deep-learning framework (toxic-comment-classifier: English, weights inside). So it takes what
-you have, offline: a text-classification model in safetensors (`--by classifier:FOLDER --label toxic --label-is bad`), or any
-package in three lines of a reward function.
+tell. `rather` brings no classifier of its own. What was looked at, and why it was not taken:
+
+| package | licence | why not |
+|---|---|---|
+| toxic-comment-classifier 0.3.0 (wheel 8 MB, weights inside, last release March 2025) | MIT | an LSTM over the last 100 words of English comments on TensorFlow, a second deep-learning framework of hundreds of MB; unpickles its tokenizer; one text a call |
+| detoxify, and models of a hub | Apache-2.0 and others | fetch their weights when first used |
+| alt-profanity-check | MIT | a linear model of profanity in English, unpickled, that pins one version of scikit-learn |
+| better-profanity and its like | MIT | lists of words: an answer that quotes one is not unsafe, and an unsafe one needs none |
+
+So it takes what you have, offline: a text-classification model in safetensors (`--by classifier:FOLDER --label toxic --label-is
+bad`), or any package, one of the above too, in three lines of a reward function.
 
 ## Behaviour
 

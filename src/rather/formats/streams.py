@@ -63,6 +63,7 @@ class Stream(Generic[RecordT]):
                 self.format = self._sniff(row, place)
                 reader, take = self._readers[self.format], self._quick.get(self.format)
             if take is not None and take(row):
+                self.unread_columns.update(row.keys() - reader.FIELDS)
                 continue
             try:
                 found = _parse(reader, row)

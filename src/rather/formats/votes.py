@@ -132,8 +132,5 @@ def _pair(row: Row) -> _Answers:
     if names is None:
         raise RowError(f"has no two answers; known are {', '.join(' and '.join(pair) for pair in _ANSWERS)}")
     first, second = (text_of(row[name], name) for name in names)
-    empty = next((name for name, text in zip(names, (first, second), strict=True) if not text.strip()), None)
-    if empty:
-        raise RowError(f'"{empty}" is empty')
     tags = {name: row[name] for name in ("type", "slug") if isinstance(row.get(name), str)}
     return user_turn(question, "question"), (first, second), tags

@@ -63,12 +63,7 @@ class GenerateConfig(Config):
     @field_validator("api")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        value = value.strip().rstrip("/").removesuffix("/chat/completions")
-        if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
-            raise ValueError("must be an address that begins with http:// or https://")
-        return value
+        return None if value is None else address(value)
 
     @model_validator(mode="after")
     def _options_act(self) -> GenerateConfig:
@@ -92,3 +87,11 @@ class GenerateConfig(Config):
         if self.backend == "vllm" and "batch" in self.model_fields_set:
             raise ConfigError("--batch does nothing with --backend vllm, which fills its own batches")
         return self
+
+
+def address(value: str) -> str:
+    """The address of a server's API. Raises ValueError."""
+    value = value.strip().rstrip("/").removesuffix("/chat/completions")
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise ValueError("must be an address that begins with http:// or https://")
+    return value

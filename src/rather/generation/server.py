@@ -1,4 +1,7 @@
-"""Answers from an OpenAI-compatible server: many requests at once, failures that may pass tried again, then a plain stop."""
+"""Answers from an OpenAI-compatible server: many requests at once, failures that may pass tried again, then a plain stop.
+
+`Server` and `at_once` are the one client of the house: judges ask by them too.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from rather.errors import ConfigError, ServerError
 from rather.generation.config import GenerateConfig
@@ -26,6 +29,8 @@ _LONGEST_RETRY_AFTER = 600.0
 # What requests under way may still take when another one has stopped the run.
 _GRACE_SECONDS = 10.0
 
+ItemT = TypeVar("ItemT")
+
 
 def inputs(model: str) -> dict[str, str]:
     """Nothing: what stands behind a server's name cannot be seen from here."""
@@ -40,37 +45,51 @@ def answer(model: str, asks: Sequence[Ask], config: GenerateConfig, done: Callab
 async def _answer_all(
     model: str, asks: Sequence[Ask], config: GenerateConfig, done: Callable[[Ask, Answer], None]
 ) -> None:
-    left = iter(asks)
-    stopping = asyncio.Event()
+    async with Server.of(config) as server:
 
-    async def work(server: Server) -> None:
-        for ask in left:
-            if stopping.is_set():
-                return
+        async def one(ask: Ask) -> None:
             done(ask, await server.ask(
                 model, ask.prompt, temperature=ask.temperature, top_p=config.top_p, max_new_tokens=config.max_new_tokens,
                 seed=ask.seed,
             ))  # fmt: skip
 
-    async with Server.of(config) as server:
-        workers = [asyncio.create_task(work(server)) for _ in range(min(config.concurrency, len(asks)))]
-        try:
-            finished, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
-            stopping.set()
-            server.give_up = True
-            await asyncio.wait(workers, timeout=_GRACE_SECONDS)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-        for worker in finished:
-            worker.result()
+        await at_once(server, asks, one, concurrency=config.concurrency)
+
+
+async def at_once(
+    server: Server, items: Iterable[ItemT], work: Callable[[ItemT], Awaitable[None]], *, concurrency: int
+) -> None:
+    """Do `work`, which asks `server`, for every item, so many at a time; a place that becomes free is taken at once.
+
+    The first failure ends it: what is under way may still finish in a few seconds, and the failure is raised.
+    """
+    left, stopping = iter(items), asyncio.Event()
+
+    async def worker() -> None:
+        for item in left:
+            if stopping.is_set():
+                return
+            await work(item)
+
+    workers = [asyncio.create_task(worker()) for _ in range(concurrency)]
+    try:
+        finished, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+        stopping.set()
+        server.give_up = True
+        await asyncio.wait(workers, timeout=_GRACE_SECONDS)
+    finally:
+        for task in workers:
+            task.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    for task in finished:
+        task.result()
 
 
 @dataclass
 class Server:
-    """One server. Use it in an `async with`; `ask` may be called many times at once.
+    """One server. Use it in an `async with`, or in one after the other; `ask` may be called many times at once.
 
+    option   the option by which users name it
     give_up  a failure is final: somebody else's request has stopped the run
     """
 
@@ -80,6 +99,7 @@ class Server:
     timeout: float
     retries: int
     requests_per_minute: float | None = None
+    option: str = "--api"
     give_up: bool = False
 
     @classmethod
@@ -87,36 +107,48 @@ class Server:
         """The server that `config` names."""
         if config.api is None:
             raise ConfigError("--api takes the address of a server, as http://127.0.0.1:8000/v1")
-        key = os.environ.get(config.api_key_env)
-        if key is None and "api_key_env" in config.model_fields_set:
-            raise ConfigError(f"--api-key-env {config.api_key_env}: the environment has no such variable")
-        return cls(
-            config.api, key or "none", config.api_key_env, config.timeout, config.retries, config.requests_per_minute
-        )
+        key = key_in(config.api_key_env, needed="api_key_env" in config.model_fields_set)
+        return cls(config.api, key, config.api_key_env, config.timeout, config.retries, config.requests_per_minute)
+
+    def __post_init__(self) -> None:
+        self._pace = _Pace(self.requests_per_minute)
+        self._reached = False
+        self._said = False
+        self._length_option = "max_tokens"
 
     async def __aenter__(self) -> Server:
         try:
             import openai
         except ModuleNotFoundError as error:
-            raise ConfigError("--api needs openai; pip install 'rather[api]'") from error
+            raise ConfigError(f"{self.option} needs openai; pip install 'rather[api]'") from error
         self._openai = openai
         self._client = openai.AsyncOpenAI(base_url=self.url, api_key=self.key, timeout=self.timeout, max_retries=0)
-        self._pace = _Pace(self.requests_per_minute)
-        self._reached = False
-        self._said = False
-        self._length_option = "max_tokens"
+        self.give_up = False
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.close()
 
     async def ask(
-        self, model: str, prompt: Prompt, *, temperature: float, top_p: float, max_new_tokens: int, seed: int
+        self,
+        model: str,
+        prompt: Prompt,
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        form: dict[str, Any] | None = None,
     ) -> Answer:
-        """One answer. Raises ServerError after the last attempt, or at once where no further one would help."""
+        """One answer; with a `form` (a response_format) one that the server holds to it.
+
+        Raises ServerError after the last attempt, or at once where no further one would help.
+        """
         options: dict[str, Any] = {"model": model, "temperature": temperature}
         if temperature > 0:
             options |= {"top_p": top_p, "seed": seed}
+        if form is not None:
+            options["response_format"] = form
         for attempt in range(self.retries + 1):
             await self._pace.turn()
             try:
@@ -156,7 +188,9 @@ class Server:
             error, self._openai.APITimeoutError
         )
         if unreachable and not self._reached:
-            raise ServerError(f"{self.url} cannot be reached ({said}); start the server, or mend --api") from error
+            raise ServerError(
+                f"{self.url} cannot be reached ({said}); start the server, or mend {self.option}"
+            ) from error
         if attempt == self.retries or self.give_up or "insufficient_quota" in said:
             raise ServerError(
                 f"{self.url} does not answer: {said}, after {attempt + 1} attempts; what is answered is kept, and the same "
@@ -181,6 +215,14 @@ class Server:
                 f"{self.url} has no model {model}, or is not the address of an API, which mostly ends in /v1 ({said})"
             )
         raise ServerError(f"{self.url} refuses what is sent ({status}: {said})")
+
+
+def key_in(variable: str, *, needed: bool) -> str:
+    """The key in an environment variable; "none" where there is none, which servers without keys take."""
+    key = os.environ.get(variable)
+    if key is None and needed:
+        raise ConfigError(f"--api-key-env {variable}: the environment has no such variable")
+    return key or "none"
 
 
 class _Pace:

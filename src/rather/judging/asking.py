@@ -1,8 +1,8 @@
 """Asking a model that judges: the seam, a model in this process, an OpenAI-compatible server, and the memory of what was asked.
 
-    Ask = (prompts) -> replies, one each, in order
+    Ask = (prompts) -> replies, one each, in order; a Refused in the place of one that the model cannot be asked
 
-Everything that is asked is kept by content in the cache folder, as soon as it is answered.
+Everything that is asked is kept by content in the cache folder, of a server as soon as each reply is there.
 """
 
 from __future__ import annotations
@@ -10,32 +10,32 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rather.errors import JudgeError, ModelError
-from rather.judging.base import needs
+from rather.errors import ModelError
+from rather.generation.server import Server, at_once
 from rather.judging.prompts import Form
 from rather.progress import say
 from rather.records import Message, Prompt
 from rather.rundir import atomic_file
-
-Ask = Callable[[Sequence[Prompt]], list[str]]
 
 # Prompts that go to a model before what it said is kept: what a kill can cost.
 AT_ONCE = 16
 
 
 class Refused(Exception):
-    """Raised by an Ask for a prompt that its model cannot be asked."""
+    """Raised, or given in place of a reply, by an Ask for a prompt that its model cannot be asked."""
 
     def __init__(self, prompt: Prompt, reason: str) -> None:
         super().__init__(reason)
         self.prompt = prompt
         self.reason = reason
+
+
+Ask = Callable[[Sequence[Prompt]], Sequence[str | Refused]]
+Heard = Callable[[Prompt, str], None]
 
 
 class Remembering:
@@ -49,14 +49,19 @@ class Remembering:
     def __init__(self, open: Callable[[], Ask], *, key: dict[str, Any], folder: Path, at_once: int = AT_ONCE) -> None:
         self._open, self._key, self._folder, self.at_once = open, key, folder, at_once
         self._ask: Ask | None = None
+        self._refused: dict[Path, Refused] = {}
+        self._heard: set[Path] = set()
         self._said = False
         self.asked = 0
 
     def __call__(self, prompts: Sequence[Prompt]) -> list[str]:
+        """The replies. Raises Refused for the first prompt that the model cannot be asked; what was answered is kept."""
         files = [self._file(prompt) for prompt in prompts]
         known: dict[Path, str] = {}
         missing: dict[Path, Prompt] = {}
         for file, prompt in zip(files, prompts, strict=True):
+            if file in self._refused:
+                raise self._refused[file]
             reply = _kept(file)
             if reply is None:
                 missing[file] = prompt
@@ -64,19 +69,33 @@ class Remembering:
                 known[file] = reply
         waiting = list(missing.items())
         for start in range(0, len(waiting), self.at_once):
-            part = waiting[start : start + self.at_once]
-            self._ask = self._ask or self._open()
-            replies = self._ask([prompt for _, prompt in part])
-            for (file, prompt), reply in zip(part, replies, strict=True):
-                known[file] = reply
-                self._remember(file, {"key": self._key, "prompt": _plain(prompt), "reply": reply})
-            self.asked += len(part)
+            known |= self._asked(waiting[start : start + self.at_once])
+        refused = next((self._refused[file] for file in files if file in self._refused), None)
+        if refused is not None:
+            raise refused
         return [known[file] for file in files]
 
-    def _remember(self, file: Path, entry: dict[str, Any]) -> None:
-        """A cache that cannot be written costs the next run time and this one nothing."""
+    def _asked(self, part: Sequence[tuple[Path, Prompt]]) -> dict[Path, str]:
+        """Replies to what is not known, which are known from here on."""
+        self._ask = self._ask or self._open()
+        self._heard.clear()
+        known: dict[Path, str] = {}
+        for (file, prompt), reply in zip(part, self._ask([prompt for _, prompt in part]), strict=True):
+            if isinstance(reply, Refused):
+                self._refused[file] = reply
+                continue
+            known[file] = reply
+            if file not in self._heard:
+                self.heard(prompt, reply)
+            self.asked += 1
+        return known
+
+    def heard(self, prompt: Prompt, reply: str) -> None:
+        """Keep a reply. A cache that cannot be written costs the next run time and this one nothing."""
+        file = self._file(prompt)
+        self._heard.add(file)
         try:
-            _keep(file, entry)
+            _keep(file, {"key": self._key, "prompt": _plain(prompt), "reply": reply})
         except OSError as error:
             if not self._said:
                 say(f"note: what is asked is not kept for later runs: {error}")
@@ -123,72 +142,48 @@ def in_process(model: str, form: Form | None, *, max_new_tokens: int, dtype: str
     return ask
 
 
-def server(
-    model: str, form: Form | None, *, url: str, max_new_tokens: int, concurrency: int, timeout: float, retries: int
+def from_server(
+    model: str, form: Form | None, *, server: Server, max_new_tokens: int, concurrency: int, heard: Heard
 ) -> Ask:
-    """An OpenAI-compatible server, at temperature 0. With a form it is asked to hold the model to it, once it is known to.
+    """A model behind an OpenAI-compatible server, greedy. With a form it is held to it, where the server knows how.
 
-    The key is taken from OPENAI_API_KEY. Raises JudgeError where the server does not answer.
+    heard: called with each reply as it comes. Raises ServerError where the server is at its end.
     """
-    openai = needs("openai", "api")
     holds = form is not None
 
-    async def one(client: Any, gate: asyncio.Semaphore, prompt: Prompt) -> str:
+    async def one(prompt: Prompt) -> str | Refused:
         nonlocal holds
-        turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [t.model_dump() for t in prompt]
-        given: dict[str, Any] = {"model": model, "messages": turns, "temperature": 0.0, "max_tokens": max_new_tokens}
-        async with gate:
-            refused = None
-            if holds and form is not None:
-                try:
-                    return _text(await client.chat.completions.create(**given, response_format=_response_format(form)))
-                except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                    refused = error
-            try:
-                text = _text(await client.chat.completions.create(**given))
-            except openai.BadRequestError as error:  # most often it is too long
-                raise Refused(prompt, f"{url} says {error.status_code} to {model}: {_said(error)}") from error
-            if refused is not None and holds:  # it was the form, and nothing else
-                say(f"note: {url} does not hold {model} to a form ({_said(refused)}); replies are read as they come")
-                holds = False
-            return text
+        turns = (Message(role="user", content=prompt),) if isinstance(prompt, str) else prompt
+        refused = None
+        if holds and form is not None:
+            answer = await server.ask(model, turns, max_new_tokens=max_new_tokens, form=_response_format(form))
+            if answer.refused is None:
+                return answer.text
+            refused = answer.refused
+        answer = await server.ask(model, turns, max_new_tokens=max_new_tokens)
+        if answer.refused is not None:  # most often it is too long
+            return Refused(prompt, answer.refused)
+        if refused is not None and holds:  # it was the form, and nothing else
+            say(f"note: {server.url} does not hold {model} to a form: {refused}; replies are read as they come")
+            holds = False
+        return answer.text
 
-    async def all_of(prompts: Sequence[Prompt]) -> list[str]:
-        gate = asyncio.Semaphore(concurrency)
-        key = os.environ.get("OPENAI_API_KEY") or "none"
-        async with openai.AsyncOpenAI(base_url=url, api_key=key, timeout=timeout, max_retries=retries) as client:
-            work = [asyncio.ensure_future(one(client, gate, prompt)) for prompt in prompts]
-            try:
-                return await asyncio.gather(*work)
-            finally:
-                for job in work:
-                    job.cancel()
+    async def all_of(prompts: Sequence[Prompt], replies: dict[int, str | Refused]) -> None:
+        async def work(item: tuple[int, Prompt]) -> None:
+            place, prompt = item
+            reply = replies[place] = await one(prompt)
+            if isinstance(reply, str):
+                heard(prompt, reply)
 
-    def ask(prompts: Sequence[Prompt]) -> list[str]:
-        with _blaming(openai, url, model, timeout):
-            return asyncio.run(all_of(prompts))
+        async with server:
+            await at_once(server, enumerate(prompts), work, concurrency=min(concurrency, len(prompts)))
+
+    def ask(prompts: Sequence[Prompt]) -> list[str | Refused]:
+        replies: dict[int, str | Refused] = {}
+        asyncio.run(all_of(prompts, replies))
+        return [replies[place] for place in range(len(prompts))]
 
     return ask
-
-
-@contextmanager
-def _blaming(openai: Any, url: str, model: str, timeout: float) -> Iterator[None]:
-    """What the client raises, as one line with a cure."""
-    try:
-        yield
-    except openai.APITimeoutError as error:
-        raise JudgeError(f"{url} gave no answer in {timeout:g} s; raise --timeout. What was asked is kept") from error
-    except openai.APIConnectionError as error:
-        reason = _said(error.__cause__ or error)
-        raise JudgeError(f"{url} cannot be reached ({reason}); start it, and run the same command again") from error
-    except openai.APIStatusError as error:
-        raise JudgeError(
-            f"{url} says {error.status_code} to {model}: {_said(error)}; what was asked is kept"
-        ) from error
-
-
-def _text(completion: Any) -> str:
-    return completion.choices[0].message.content or "" if completion.choices else ""
 
 
 def _response_format(form: Form) -> dict[str, Any]:
@@ -225,7 +220,3 @@ def _keep(file: Path, entry: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(file) as opened:
         json.dump(entry, opened, ensure_ascii=True)  # whatever a model said, a lone surrogate too
-
-
-def _said(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]

@@ -12,7 +12,9 @@ from pydantic import Field, field_validator, model_validator
 
 from rather.errors import ConfigError
 from rather.formats import Refusal
-from rather.judging.asking import AT_ONCE, Ask, Refused, Remembering, in_process, server
+from rather.generation.config import address
+from rather.generation.server import Server, key_in
+from rather.judging.asking import AT_ONCE, Ask, Refused, Remembering, from_server, in_process
 from rather.judging.base import Candidates, Judge, Outcome, place_of, rating, writer_of
 from rather.judging.family import warn_of_kinship
 from rather.judging.prompts import LABELS, RUBRIC, Form, ask_about, choice, ordering, read
@@ -21,7 +23,10 @@ from rather.records import By, Comparison, Preference, Prompt, Ranking, Response
 # Raise it when the same question to the same model could be answered otherwise: what older versions kept is then asked again.
 ENGINE = 1
 
-_SERVER_ONLY = ("concurrency", "timeout", "retries")
+_SERVER_ONLY = ("concurrency", "requests_per_minute", "timeout", "retries", "api_key_env")
+
+# Prompts that a server is given before their replies are read, for each that it works on at once: it stays full meanwhile.
+_ROUNDS = 16
 
 
 class ModelJudge(Judge):
@@ -29,12 +34,12 @@ class ModelJudge(Judge):
 
     kind: ClassVar[By] = "model"
     subject: ClassVar[str | None] = "judge_model"
-    neutral: ClassVar[frozenset[str]] = frozenset({"concurrency", "timeout", "retries", "max_unparsable"})
+    neutral: ClassVar[frozenset[str]] = frozenset({*_SERVER_ONLY, "max_unparsable"})
 
     judge_model: str
     """The model that judges: a folder, hub id or catalogued name, or what the server calls it."""
     server: str | None = None
-    """Address of an OpenAI-compatible server (http://localhost:8000/v1); its key is taken from OPENAI_API_KEY."""
+    """Address of an OpenAI-compatible server (http://localhost:8000/v1)."""
     rubric: str = RUBRIC
     """By what a model is to judge, in words."""
     structured: bool = True
@@ -44,12 +49,16 @@ class ModelJudge(Judge):
     """Longest reply of a model that judges, in tokens, where it is not held to a form."""
     max_unparsable: float = Field(default=0.02, ge=0, le=1)
     """Share of replies without a verdict above which the step stops."""
-    concurrency: int = Field(default=16, ge=1, le=4096)
+    concurrency: int = Field(default=64, ge=1, le=10_000)
     """Requests that a server is given at once."""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    """Requests to a server in any minute, retries included."""
     timeout: float = Field(default=120.0, gt=0)
     """Seconds that a server has for a reply."""
-    retries: int = Field(default=4, ge=0)
+    retries: int = Field(default=5, ge=0, le=100)
     """How often a request is sent again, with growing pauses, when the server is busy or fails."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the server's key."""
     dtype: Literal["fp32", "bf16"] = "fp32"
     """Precision in which a model in this process computes."""
 
@@ -59,6 +68,11 @@ class ModelJudge(Judge):
         if not value.strip():
             raise ValueError("is empty")
         return value
+
+    @field_validator("server")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        return None if value is None else address(value)
 
     @model_validator(mode="after")
     def _every_option_acts(self) -> ModelJudge:
@@ -72,6 +86,8 @@ class ModelJudge(Judge):
         return {"model": self._model_id} if self.server is None else {}
 
     def check(self, asked: Sequence[Candidates]) -> None:
+        if self.server is not None:
+            _ = self._api_key  # known to be there before the work begins
         writers = {writer for each in asked for response in each.responses if (writer := writer_of(response))}
         warn_of_kinship(self.judge_model, writers, local=self.server is None)
 
@@ -96,13 +112,21 @@ class ModelJudge(Judge):
         def opened() -> Ask:
             if self.server is None:
                 return in_process(self.judge_model, held, max_new_tokens=self.judge_tokens, dtype=self.dtype)
-            return server(
-                self.judge_model, held, url=self.server, max_new_tokens=self.judge_tokens,
-                concurrency=self.concurrency, timeout=self.timeout, retries=self.retries,
+            server = Server(
+                self.server, self._api_key, self.api_key_env, self.timeout, self.retries, self.requests_per_minute, "--server"
+            )  # fmt: skip
+            return from_server(
+                self.judge_model, held, server=server, max_new_tokens=self.judge_tokens, concurrency=self.concurrency,
+                heard=remembering.heard,
             )  # fmt: skip
 
-        at_once = AT_ONCE if self.server is None else 4 * self.concurrency
-        return Remembering(opened, key=key, folder=cache_dir() / "asked", at_once=at_once)
+        at_once = AT_ONCE if self.server is None else _ROUNDS * self.concurrency
+        remembering = Remembering(opened, key=key, folder=cache_dir() / "asked", at_once=at_once)
+        return remembering
+
+    @property
+    def _api_key(self) -> str:
+        return key_in(self.api_key_env, needed="api_key_env" in self.model_fields_set)
 
 
 class Pairwise(ModelJudge):

@@ -63,21 +63,28 @@ def judge(
     members = members_of([by] if isinstance(by, str) else by, given_options, None if panel is None else Path(panel))
     require_usable(out)
     read = read_events if members[0].judge.reads == "events" else read_candidates
-    given = read(responses, limit=limit)
-    if not skip_bad:
-        require_clean(given.refused, given.rows)
-    if not given.groups:
-        raise InputError(f"{responses}: no usable row in {given.rows:,}")
-    for member in members:
-        member.judge.check(given.groups)
-    inputs = {"responses": content_id([group.id for group in given.groups])}
-    for member in members:
-        inputs |= {f"{member.signed} {name}": value for name, value in member.judge.inputs().items()}
-    with open_run(out, step="judge", config={"judges": [member.config for member in members]}, inputs=inputs) as run:
-        if run.done:
-            say(f"{out}: already judged")
-            return _kept(out)
-        return _judged(run, members, given, skip_bad=skip_bad, started=started)
+    with read(responses, folder=_scratch(out), limit=limit) as given:
+        if not skip_bad:
+            require_clean(given.refused, given.rows)
+        if not given.groups:
+            raise InputError(f"{responses}: no usable row in {given.rows:,}")
+        for member in members:
+            member.judge.check(given.groups)
+        inputs = {"responses": content_id([group.id for group in given.groups])}
+        for member in members:
+            inputs |= {f"{member.signed} {name}": value for name, value in member.judge.inputs().items()}
+        with open_run(
+            out, step="judge", config={"judges": [member.config for member in members]}, inputs=inputs
+        ) as run:
+            if run.done:
+                say(f"{out}: already judged")
+                return _kept(out)
+            return _judged(run, members, given, skip_bad=skip_bad, started=started)
+
+
+def _scratch(out: Path) -> Path:
+    """Where what is read lies for as long as the run takes: on the disk of `out`, which may not be there yet."""
+    return next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
 
 
 def _judged(run: RunDir, members: Sequence[Member], given: Given, *, skip_bad: bool, started: float) -> Judged:

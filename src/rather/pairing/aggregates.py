@@ -152,7 +152,7 @@ def by_dawid_skene(evidence: Evidence, gold: Bools) -> Aggregated:
 def by_noisy_bradley_terry(evidence: Evidence, gold: Bools) -> Aggregated:
     """Scores of answers and models together with judges' skill and side bias; a pair that gold judged has gold's verdict."""
     votes = evidence.votes
-    found = noisy_bradley_terry(votes, model=evidence.model_A, gold=gold)
+    found = noisy_bradley_terry(votes, model=evidence.writer_A, gold=gold)
     scored = _scored(evidence, found.scores)
     odds = scored.odds
     if gold.any():
@@ -196,8 +196,8 @@ def connected(evidence: Evidence, votes: Votes, *, by_model: bool = False) -> In
         size += len(evidence.models)
         judged = np.zeros(answers, bool)
         judged[first] = judged[second] = True
-        known = np.flatnonzero(judged & (evidence.model_A >= 0))
-        first, second = np.r_[first, known], np.r_[second, answers + evidence.model_A[known]]
+        known = np.flatnonzero(judged & (evidence.writer_A >= 0))
+        first, second = np.r_[first, known], np.r_[second, answers + evidence.writer_A[known]]
     edges = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(size, size))
     part = connected_components(edges, directed=False)[1][:answers]
     return np.unique(evidence.prompt_A * np.int64(size) + part, return_inverse=True)[1]

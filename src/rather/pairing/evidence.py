@@ -6,6 +6,7 @@ name. Shapes: `A` answers, `Q` prompts, `J` judges, `V` votes, `S` scores.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -47,6 +48,10 @@ class Evidence:
         self.judges, self._judge_rank = _by_name(ledger.judges.names)
         self.models, model_rank = _by_name(ledger.models.names)
         self.model_A = np.append(model_rank, -1)[_column(ledger.answer_models)][self.answer_order]
+        self.empty_A = self._marked(ledger.empty)
+        self.writer_A = np.where(
+            self._marked(ledger.shared), -1, self.model_A
+        )  # of an answer that one model alone gave
         self.kinds, self.scales = dict(ledger.kinds), ledger.scales.names
 
     @property
@@ -142,6 +147,12 @@ class Evidence:
     def lots(self, seed: int) -> tuple[Words, Words]:
         """A number drawn for each prompt and each answer, by content and seed alone."""
         return _mixed(self.prompt_words[:, 0], seed), _mixed(self.answer_words[:, 0], seed)
+
+    def _marked(self, answers: Iterable[int]) -> Bools:
+        """True of these answers, by their numbers in the ledger [A]."""
+        marked = np.zeros(self.answers, bool)
+        marked[self._answer_rank[list(answers)]] = True
+        return marked
 
     def _votes(self, first: Ints, second: Ints, outcome: Ints, judge: Ints, weight: Floats) -> Votes:
         return Votes(first, second, outcome, judge, weight, np.ones(len(first), bool), self.answers, len(self.judges))

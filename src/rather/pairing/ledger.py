@@ -53,6 +53,8 @@ class Ledger:
         self.prompt_digests, self.answer_digests = bytearray(), bytearray()
         self.prompt_texts, self.answer_texts = array("q"), array("q")
         self.answer_prompts, self.answer_models = array("q"), array("q")
+        self.empty: list[int] = []  # answers that say nothing
+        self.shared: set[int] = set()  # answers that several models gave
         self._last: tuple[bytes, int] = b"", -1
         # One row a comparison, a place in a ranking, a rating.
         self.compared = tuple(array(code) for code in "qqqqdq")  # first, second, outcome, judge, weight, both bad
@@ -124,6 +126,8 @@ class Ledger:
             self.answer_digests += digest
             self.answer_prompts.append(prompt)
             self.answer_models.append(-1)
+            if not text.decode().strip():
+                self.empty.append(number)
         if model is not None:
             self._wrote(number, model)
         return number
@@ -168,6 +172,8 @@ class Ledger:
     def _wrote(self, answer: int, model: str) -> None:
         """Of several models that gave one answer, the first by name stands for it: the order of rows must not matter."""
         known = self.answer_models[answer]
+        if known >= 0 and model != self.models.names[known]:
+            self.shared.add(answer)
         if known < 0 or model < self.models.names[known]:
             self.answer_models[answer] = self.models(model)
 

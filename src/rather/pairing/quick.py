@@ -1,4 +1,4 @@
-"""Ordinary rows of the native form, checked and taken without making a record of each.
+"""Ordinary rows of the native form and of tables of ratings, checked and taken without making a record of each.
 
 A record checks more than most rows need, and a million of them take a minute. A row is taken here only where every field is of
 the plainest kind; any other goes the long way, where it is understood or refused with its reason. A test holds the two ways
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rather.errors import RowError
 from rather.formats.rows import Row
+from rather.formats.values import number_of, time_of, word_of
 from rather.pairing.ledger import OUTCOMES, Ledger, turns_key
 from rather.records import content_id
 
@@ -53,6 +55,34 @@ def native(ledger: Ledger, row: Row) -> bool:
     return True
 
 
+def rating(ledger: Ledger, row: Row) -> bool:
+    """Take a rating of a table. False: the row is not ordinary, and nothing was taken."""
+    key, response = _key(row.get("prompt")), row.get("response")
+    text = _usable(response) if isinstance(response, str) else None
+    if key is None or text is None:
+        return False
+    aspect, model, rater = row.get("aspect"), row.get("model"), row.get("rater")
+    if not ((aspect is None or _words(aspect)) and (model is None or _words(model))):
+        return False
+    try:
+        score, scale = number_of(row.get("score"), "score"), _table_scale(row)
+        judge = "ratings" if rater is None else word_of(rater, "rater")
+        time_of(row.get("time"), "time")
+    except RowError:
+        return False
+    if not _words(judge) or not (scale is None or (scale[0] < scale[1] and scale[0] <= score <= scale[1])):
+        return False
+    if ledger.takes(aspect):
+        ledger.rate(ledger.answer(ledger.prompt(key, _NONE), text, model), score, judge, aspect, scale)
+    return True
+
+
+def _table_scale(row: Row) -> tuple[float, float] | None:
+    """The scale in the columns `low` and `high`. Raises RowError, also where one of them stands alone."""
+    low, high = row.get("low"), row.get("high")
+    return None if low is None and high is None else (number_of(low, "low"), number_of(high, "high"))
+
+
 _NONE: dict[str, str] = {}
 
 
@@ -72,7 +102,11 @@ def _words(value: Any) -> bool:
 
 
 def _encoded(text: str) -> bytes | None:
-    if not text or text.isspace() or "\x00" in text:
+    return None if not text or text.isspace() else _usable(text)
+
+
+def _usable(text: str) -> bytes | None:
+    if "\x00" in text:
         return None
     try:
         return text.encode()
@@ -99,7 +133,7 @@ def _key(prompt: Any) -> bytes | None:
 def _answers(answers: Any, count: int) -> list[bytes] | None:
     if not isinstance(answers, list) or len(answers) != count:
         return None
-    texts = [_encoded(answer) if isinstance(answer, str) else None for answer in answers]
+    texts = [_usable(answer) if isinstance(answer, str) else None for answer in answers]
     if None in texts or (count == 2 and texts[0] == texts[1]):
         return None
     return texts  # pyright: ignore[reportReturnType]

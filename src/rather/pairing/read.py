@@ -14,7 +14,7 @@ from rather.records import Judgment
 
 JUDGMENTS = "judgments.jsonl"
 
-QUICK = {"native": quick.native}
+QUICK = {"native": quick.native, "ratings": quick.rating}
 """name of a reader → what takes its ordinary rows without a record."""
 
 

@@ -265,6 +265,8 @@ def _no_pair(evidence: Evidence, picked: Picked, config: PairConfig) -> str:
     cure = "give judgments of two or more answers to the same prompt"
     if "tie" in most:
         cure = "keep ties with --ties half or --ties unpaired, or add judgments that decide them"
+    elif "empty" in most or "say something" in most:
+        cure = "a pair needs two answers that say something: give judgments of others"
     elif "--margin" in most:
         cure = "lower --margin"
     elif "compared directly" in most:

@@ -84,21 +84,31 @@ def _candidates(
     dropped: Counter[str],
 ) -> list[tuple[int, ...]]:
     """What the rule picks of each prompt's comparable answers."""
-    judged = np.flatnonzero(~np.isnan(found.score))
+    compared = _with_company(np.flatnonzero(~np.isnan(found.score)), found.group)
+    several = np.unique(evidence.prompt_A[compared])
+    dropped["prompts without two answers that can be compared"] += evidence.prompts - len(several)
+    judged = _with_company(compared[~evidence.empty_A[compared]], found.group)
+    dropped["empty answers, which count as evidence and make no pair"] += int(evidence.empty_A[compared].sum())
+    left = np.unique(evidence.prompt_A[judged])
+    dropped["prompts with fewer than two answers that say something"] += len(several) - len(left)
     score, group = np.round(found.score[judged], _GRAIN), found.group[judged]
     order = np.lexsort((answer_lots[judged], -score, group))
     judged, score, group = judged[order], score[order], group[order]
     new = np.r_[True, group[1:] != group[:-1]][: len(group)]
     starts, ends = np.flatnonzero(new), np.flatnonzero(np.r_[new[1:], [True] * bool(len(new))]) + 1
     lots = (prompt_lots[evidence.prompt_A[judged[starts]]] >> np.uint64(1)).astype(np.int64).tolist()
-    several = np.unique(evidence.prompt_A[judged[starts[ends - starts > 1]]])
-    dropped["prompts without two answers that can be compared"] += evidence.prompts - len(several)
     answers, scores, rule = judged.tolist(), score.tolist(), RULES[config.rule]
     made: list[tuple[int, ...]] = []
     for start, end, lot in zip(starts.tolist(), ends.tolist(), lots, strict=True):
         if end - start > 1:
             made += (tuple(answers[start + place] for place in places) for places in rule(scores[start:end], lot))
     return made
+
+
+def _with_company(answers: Ints, group: Ints) -> Ints:
+    """Those of the answers that stand with another one in their group."""
+    of_answer = group[answers]
+    return answers[np.bincount(of_answer, minlength=1)[of_answer] > 1] if len(answers) else answers
 
 
 def _odds(found: Aggregated, better: Ints, worse: Ints) -> tuple[Floats, Floats, Bools, Bools]:

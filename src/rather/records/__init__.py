@@ -1,6 +1,7 @@
 """What flows through the line: frozen values whose ids are hashes of their content.
 
-A record that cannot be right cannot be made: empty prompts and answers are refused here, once, for every format.
+A record that cannot be right cannot be made: empty prompts, and empty answers to train on, are refused here, once, for every
+format. Only a Judgment may be about an answer that says nothing.
 
     Question → Response → Comparison, Ranking, Rating, Event → Pair, RankedList, Single → Finding
 """

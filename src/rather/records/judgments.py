@@ -21,7 +21,8 @@ Seconds = Annotated[Finite, Field(ge=0)]
 class Judgment(Record):
     """What `judge` said of `answers` to one prompt.
 
-    answers     in the order in which they were shown: a judge's side bias cannot be seen otherwise
+    answers     in the order in which they were shown: a judge's side bias cannot be seen otherwise. One may be empty: that a
+                model said nothing is a fact about it, though no pair is made of it
     models      who wrote each answer, where it is known
     judge       who said it: a person's id, a model's name, a metric's
     by          what kind of judge that is
@@ -35,7 +36,7 @@ class Judgment(Record):
     kind: ClassVar[JudgmentKind]
 
     prompt: Prompt
-    answers: tuple[NonBlank, ...]
+    answers: tuple[Text, ...]
     models: tuple[Text | None, ...] | None = None
     judge: NonBlank
     by: By = "person"
