@@ -68,7 +68,11 @@ def prompt_balance(given: AuditInput) -> list[Finding]:
 
 
 def topic_balance(given: AuditInput) -> list[Finding]:
-    """What the prompts are about, how evenly, and which topics nearly nothing is said of."""
+    """What the prompts are about, how evenly, and which topics nearly nothing is said of.
+
+    Groups of prompts come out otherwise when they are made otherwise, so it is judged by what does not: the share of prompts that
+    have one and the same word of a subject in them.
+    """
     limits, rows = given.thresholds.topic_balance, _asked(given)
     if len(rows) < LEAST:
         return []
@@ -80,7 +84,7 @@ def topic_balance(given: AuditInput) -> list[Finding]:
         return []
     shares = topics.shares
     effective = float(np.exp(-(shares * np.log(np.maximum(shares, 1e-12))).sum()))
-    verdict: Verdict = "warn" if shares.max() > limits.warn else "pass"
+    verdict: Verdict = "warn" if topics.common[1] > limits.warn else "pass"
     thin = [topics.names[at] for at in np.flatnonzero(shares < limits.thin)]
     listed = "; ".join(f"{name} ({share:.0%})" for name, share in zip(topics.names[:3], shares[:3], strict=False))
     said = f", and nearly nothing about {'; '.join(thin[:3])}" if thin else ""
@@ -88,7 +92,10 @@ def topic_balance(given: AuditInput) -> list[Finding]:
         Finding(
             check="topic_balance",
             verdict=verdict,
-            message=f"{len(shares)} topics, as even as {effective:.1f} equal ones: {listed}{said}{_of(given, len(rows))}",
+            message=(
+                f'"{topics.common[0]}" stands in {topics.common[1]:.0%} of the prompts; {len(shares)} topics, as even as '
+                f"{effective:.1f} equal ones: {listed}{said}{_of(given, len(rows))}"
+            ),
             cure="add prompts of other topics, or say what the model is for and leave it so" if verdict != "pass" else "",
             count=int(topics.group.max()) + 1,
             total=len(rows),
@@ -98,7 +105,8 @@ def topic_balance(given: AuditInput) -> list[Finding]:
             ),
             evidence={
                 "topics": [{"topic": name, "share": float(share)} for name, share in zip(topics.names, shares, strict=True)],
-                "effective": effective, "thin": thin, "warn_at": limits.warn, "thin_below": limits.thin,
+                "common": {"word": topics.common[0], "share": topics.common[1]}, "effective": effective, "thin": thin,
+                "warn_at": limits.warn, "thin_below": limits.thin,
             },
             plots=(_map(topics), _parts("Topics of prompts", topics)),
         )
@@ -205,7 +213,10 @@ def _asked(given: AuditInput) -> Ints:
 
 
 def _asks(record: Example) -> str:
-    return record.prompt if isinstance(record.prompt, str) else record.prompt[-1].content
+    """What the user said."""
+    if isinstance(record.prompt, str):
+        return record.prompt
+    return "\n".join(turn.content for turn in record.prompt if turn.role == "user")
 
 
 def _of(given: AuditInput, rows: int) -> str:

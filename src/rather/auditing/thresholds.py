@@ -73,7 +73,7 @@ class Topics(Config):
     topics: Annotated[int, Field(ge=2, le=100)] = 12
     """Groups of prompts, or a tenth of the prompts if that is fewer."""
     warn: Share = 0.5
-    """Warn if one topic has more than this share of the prompts."""
+    """Warn if one word of a subject stands in more than this share of the prompts."""
     thin: Share = 0.02
     """A topic with less than this share is named as thin."""
 

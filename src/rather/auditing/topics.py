@@ -39,11 +39,13 @@ class Topics:
     names   by the words that set each apart, the largest group first
     group   number of each text's group [texts]
     places  each text on a plane on which the groups lie apart [texts, 2]
+    common  the word that most texts have, of those that say something of a subject, and the share of texts that have it
     """
 
     names: tuple[str, ...]
     group: Ints
     places: Floats
+    common: tuple[str, float]
 
     @property
     def shares(self) -> Floats:
@@ -57,7 +59,7 @@ def topics_of(texts: Sequence[str], groups: int, seed: int = 0) -> Topics | None
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
 
-    read = TfidfVectorizer(analyzer=_terms, min_df=3, max_df=0.4, max_features=20_000, sublinear_tf=True)
+    read = TfidfVectorizer(analyzer=_terms, min_df=3, max_features=20_000, sublinear_tf=True)
     try:
         weights = read.fit_transform(texts)
     except ValueError:  # no word is left
@@ -70,7 +72,9 @@ def topics_of(texts: Sequence[str], groups: int, seed: int = 0) -> Topics | None
     order = np.argsort(-np.bincount(group, minlength=groups), kind="stable")
     group = np.argsort(order)[group]
     names = _names(weights, group, groups, read.get_feature_names_out())
-    return Topics(tuple(names), group.astype(np.int64), _plane(directions, group))
+    often = np.bincount(weights.indices, minlength=weights.shape[1]) / len(texts)
+    common = str(read.get_feature_names_out()[often.argmax()]), float(often.max())
+    return Topics(tuple(names), group.astype(np.int64), _plane(directions, group), common)
 
 
 def _terms(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rather.docs import formats, generation, judges, losses, pairing, training
+from rather.docs import checks, formats, generation, judges, losses, pairing, training
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -15,6 +15,7 @@ PAGES = {
     "generation.md": generation.page,
     "judges.md": judges.page,
     "pairing.md": pairing.page,
+    "checks.md": checks.page,
 }
 
 
