@@ -136,7 +136,7 @@ def audit(
     thresholds: Path | None = None,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Say what a set of pairs would really teach, and whom to trust of those who judged. Exit status 0 for pass and warn, 2 for stop.
+    """Say what pairs would really teach, and whether those who judged can be relied on. Exit status 0 for pass and warn, 2 for stop.
 
     Parameters
     ----------

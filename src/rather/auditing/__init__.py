@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rather.auditing.agreeing import agreement
 from rather.auditing.balance import coverage, learning_curve, prompt_balance, topic_balance
 from rather.auditing.findings import AuditInput, Check, Tokenised
-from rather.auditing.judges import agreement_with_people, length_preference, side_bias, swap_flips
+from rather.auditing.humans import agreement_with_people
+from rather.auditing.judges import side_bias, swap_flips
+from rather.auditing.lengths import length_preference
 from rather.auditing.mislabels import likely_mislabels
 from rather.auditing.packed import Packed
-from rather.auditing.people import agreement, reliability, self_consistency, speed, tie_rate
+from rather.auditing.people import reliability, self_consistency, speed, tie_rate
 from rather.auditing.sanity import (
     constant_answer,
     contradictions,

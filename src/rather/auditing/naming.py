@@ -2,20 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rather.auditing.findings import EXAMPLES, cut
 from rather.auditing.panel import Panel
-from rather.records import Bars, Shown
+from rather.records import Bars, Finding, Plot, Shown, Verdict
 from rather.stats.agreement import Agreement
 from rather.stats.votes import FIRST, TIE, Bools, Floats, Ints
 
 ROWS = 500
 BARS = 30
 NAMES = 3
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A check's result judge by judge.
+
+    found   the judges it names, the worst first; `known` those of whom it can say something; `too_few` the number of others
+    rows    votes to show, the most telling first, and why each is shown
+    order   judges in the order in which the table and the plot show them
+    """
+
+    panel: Panel
+    found: Sequence[int]
+    known: Sequence[int]
+    too_few: int
+    order: Sequence[int]
+    rows: Ints
+    why: Callable[[int], str]
+
+    def finding(
+        self,
+        check: str,
+        message: str,
+        cure: str,
+        *,
+        columns: dict[str, Any],
+        plots: Sequence[Plot],
+        verdict: Verdict | None = None,
+        **evidence: Any,
+    ) -> Finding:
+        """The finding; it warns where somebody is named, unless `verdict` says otherwise."""
+        verdict = verdict or ("warn" if len(self.found) else "pass")
+        few = f"; of {self.too_few:,} with fewer votes nothing can be said" if self.too_few else ""
+        shown = self.rows[:EXAMPLES].tolist()
+        return Finding(
+            check=check,
+            verdict=verdict,
+            message=message + few,
+            cure=cure if verdict != "pass" else "",
+            count=len(self.found),
+            total=len(self.known),
+            examples=tuple(shown_vote(self.panel, row, self.why(row)) for row in shown),
+            evidence={**evidence, "judges": table(self.panel, self.order, columns)},
+            plots=tuple(plots) if len(self.order) else (),
+        )
+
+
+def too_few(votes: Ints, least: int) -> int:
+    """How many judges gave votes, but fewer than it takes."""
+    return int(((votes > 0) & (votes < least)).sum())
+
+
+def could_not(judges: int, what: str) -> str:
+    """That an effect was not found says nothing of these judges."""
+    return f"; in {judges:,} {what} could not have been found, for want of votes" if judges else ""
 
 
 def plain(value: float) -> float | None:
@@ -89,11 +145,6 @@ def contrary(panel: Panel) -> Floats:
     same = np.bincount(alike)[alike]
     others = votes - own_votes
     return np.where(others > 0, 1 - (same - own_same) / np.maximum(others, 1), 0.0)
-
-
-def examples(panel: Panel, votes: Ints, why: Sequence[str]) -> tuple[Shown, ...]:
-    """The first `EXAMPLES` of these votes, with the answer that was named as `chosen`."""
-    return tuple(shown_vote(panel, int(vote), reason) for vote, reason in zip(votes[:EXAMPLES], why, strict=False))
 
 
 def shown_vote(panel: Panel, vote: int, why: str) -> Shown:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from rather.records import By, Comparison, Judgment, Prompt, Ranking, Rating
+from rather.stats.noisy import NoisyBradleyTerry, noisy_bradley_terry
 from rather.stats.votes import FIRST, SECOND, TIE, Bools, Floats, Ints, Votes
 
 OUTCOMES = {"a": FIRST, "b": SECOND, "tie": TIE, "both_bad": TIE}
@@ -118,6 +119,24 @@ class Panel:
         np.maximum.at(high, place, self.said)
         return keys // width, keys % width, np.where(low == high, low, TIE)
 
+    @cached_property
+    def fit(self) -> NoisyBradleyTerry:
+        """Scores of answers, and skills of judges, by all votes."""
+        return noisy_bradley_terry(self.votes, model=self.model, gold=self.gold)
+
+    @cached_property
+    def reference(self) -> Bools:
+        """True of the judges that others are held against: gold and people, or everybody where there are none of them [J]."""
+        held = self.gold | self.people
+        return held if held.any() else np.ones(len(self.judges), bool)
+
+    @cached_property
+    def reference_fit(self) -> NoisyBradleyTerry:
+        """`fit` to the votes of the reference alone."""
+        if self.reference.all():
+            return self.fit
+        return noisy_bradley_terry(self.votes.kept(self.of_judges(self.reference)), model=self.model, gold=self.gold)
+
     def of_judges(self, judges: Bools) -> Bools:
         """True of the votes of these judges [V]."""
         return judges[self.votes.judge] if len(self) else np.zeros(0, bool)
@@ -151,8 +170,6 @@ class _Columns:
         columns = list(zip(*self.votes, strict=True)) if self.votes else [()] * 8
         first, second, outcome, judge, sided, row, apart, seconds = columns
         votes = Votes.of(first, second, outcome, judge, sided=sided, items=len(self.items), judges=len(self.judges))
-        rated = list(zip(*self.rated, strict=True)) if self.rated else [()] * 5
-        item, rater, score, scale, rating_row = rated
         return Panel(
             judgments,
             tuple(self._names()),
@@ -166,16 +183,15 @@ class _Columns:
             tuple(text for _, text, _ in self.items),
             np.array(self.length, np.int64),
             np.array(self.model, np.int64),
-            Ratings(
-                np.array(item, np.int64),
-                np.array(rater, np.int64),
-                np.array(score, np.float64),
-                np.array(scale, np.int64),
-                np.array(rating_row, np.int64),
-                list(self.scales),
-            ),  # fmt: skip
+            self._ratings(),
             _units(votes),
         )
+
+    def _ratings(self) -> Ratings:
+        columns = list(zip(*self.rated, strict=True)) if self.rated else [()] * 5
+        item, judge, score, scale, row = columns
+        whole = [np.array(column, np.int64) for column in (item, judge, scale, row)]
+        return Ratings(whole[0], whole[1], np.array(score, np.float64), whole[2], whole[3], list(self.scales))
 
     def _names(self) -> Iterator[str]:
         names = [name for name, _ in self.judges]

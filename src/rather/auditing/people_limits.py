@@ -44,18 +44,17 @@ class PeopleLimits(Config):
     fastest_reading: NonNegativeFloat = 150.0
     """… nor less than both answers take at so many characters a second (25 words: five times as fast as people read)."""
     speed_deviations: NonNegativeFloat = 4.0
-    """A person whose median time lies so many (robust) standard deviations below the crowd's, and below a third of it, is too fast."""
+    """So is one whose median lies so many (robust) standard deviations below the crowd's, and below a third of it."""
     consistency: Probability = 0.7
     """A judge that is asked twice must say the same in this share of cases."""
     flips: Probability = 0.1
     """A judge may change its verdict with the order of the answers in this share of pairs."""
     length_alone: Probability = 0.2
     """Without others to compare with: how far from ½ a judge's share of longer answers named may lie."""
-    length_above: Probability = 0.1
-    """How much more (or less) often than others on the same pairs a judge may name the longer answer."""
-
-    with_people: Probability = 0.5
-    """A judge's share of pairs on which it says what people say must not lie below."""
+    length_equal: Probability = 0.15
+    """How far from ½ the share may lie at which a judge names the longer of two answers that others find equally good."""
+    with_people: Probability = 0.6
+    """The share of pairs on which a judge names the answer that people name (½ by chance) must not lie below."""
     better_by: Probability = 0.05
     """A difference between two judges below this is too small to matter."""
 

@@ -30,7 +30,7 @@ def is_votes(row: Row) -> bool:
 def read_bare_votes(
     votes: str | Path, *, judge: str | None = None, by: By = "person"
 ) -> Iterator[Comparison | Refusal]:
-    """Every vote as a comparison of named answers, and a Refusal for each that cannot be used. As `read_votes`, without its pairs."""
+    """Every vote as a comparison of named answers, and a Refusal for each that cannot be used: `read_votes` without its pairs."""
     rows = 0
     for number, row in read_rows(Path(votes)):
         rows += 1

@@ -30,7 +30,8 @@ def audit(
 ) -> Audit:
     """What `pairs` would teach. With `model`, also how they look through its tokenizer and chat template.
 
-    judgments: what people and judges said: whether they can be relied on. `pairs` may be judgments too; then these alone are audited.
+    judgments: what people and judges said, to see whether they can be relied on. `pairs` may be judgments themselves, which are
+    then audited alone.
     answers: the file of the pairs of answers that votes name by id.
     thresholds: a TOML file that changes when a check warns or stops.
     Raises InputError for rows that cannot be used (unless `skip_bad`), ConfigError for what does nothing, and ModelError.
