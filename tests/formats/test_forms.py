@@ -159,7 +159,7 @@ def ranks(*places: Any) -> list[dict[str, Any]]:
             "2 answers share rank 2, and a ranked list has no ties; `rather pair`",
         ),
         (NECTAR, changed(NECTAR, answers=ranks(1, 0)), '"answers 2" has the rank 0; ranks are whole numbers from 1'),
-        (NECTAR, changed(NECTAR, answers=ranks(1, None)), "\"answers 2 rank\" is 'None', not a number"),
+        (NECTAR, changed(NECTAR, answers=ranks(1, None)), 'has no "answers 2 rank"'),
         (NECTAR, changed(NECTAR, answers=ranks(1)), '"ranked" has 1 answer; a ranking needs two or more'),
         (NECTAR, changed(NECTAR, answers=["best", "worst"]), '"answers 1" is a string, not an object'),
     ],

@@ -446,7 +446,7 @@ def test_an_answer_that_several_models_gave_speaks_for_none_of_them(made: Make, 
 
 def test_judgments_that_cannot_make_pairs(made: Make, tmp_path: Path, write_file: WriteFile) -> None:
     one = [vote("Q", "x", "y", "a")]
-    with pytest.raises(ConfigError, match="there is only anna"):
+    with pytest.raises(ConfigError, match="there is only one, anna"):
         made(one, reliability="noisy-bradley-terry")
     with pytest.raises(ConfigError, match="no pair has two; choose noisy-bradley-terry"):
         made([*one, vote("Q2", "x", "y", "a", "ben")], reliability="dawid-skene")

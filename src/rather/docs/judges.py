@@ -104,10 +104,10 @@ tell. `rather` brings no classifier of its own. What was looked at, and why it w
 
 | package | licence | why not |
 |---|---|---|
-| toxic-comment-classifier 0.3.0 (wheel 8 MB, weights inside, last release March 2025) | MIT | an LSTM over the last 100 words of English comments on TensorFlow, a second deep-learning framework of hundreds of MB; unpickles its tokenizer; one text a call |
+| toxic-comment-classifier 0.3.0 (8 MB, weights inside) | MIT | English; needs TensorFlow beside torch; unpickles its tokenizer |
 | detoxify, and models of a hub | Apache-2.0 and others | fetch their weights when first used |
-| alt-profanity-check | MIT | a linear model of profanity in English, unpickled, that pins one version of scikit-learn |
-| better-profanity and its like | MIT | lists of words: an answer that quotes one is not unsafe, and an unsafe one needs none |
+| alt-profanity-check | MIT | profanity in English alone; pins one version of scikit-learn, and unpickles |
+| better-profanity and its like | MIT | lists of words: an answer may quote one, and an unsafe one needs none |
 
 So it takes what you have, offline: a text-classification model in safetensors (`--by classifier:FOLDER --label toxic --label-is
 bad`), or any package, one of the above too, in three lines of a reward function.

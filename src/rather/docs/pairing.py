@@ -33,8 +33,8 @@ a score of each answer, applies a rule to each prompt, and writes:
 
 A pair is a tie if its scores are equal, if those who compared the two mostly called it one, or, where nobody compared them, if
 a tie is the likeliest verdict (dawid-skene: if its truth is likeliest a tie). A tie is never a pair of which one side is chosen.
-An empty answer is evidence of whoever gave it, and of the answers beside it; it is never a side of a pair, and how many there were is
-said. An answer that several models gave word for word speaks for none of them.
+An empty answer is evidence of whoever gave it, and of the answers beside it; it is never a side of a pair, and how many there were
+is said. An answer that several models gave word for word speaks for none of them.
 The same judgments in any order, from any number of files, make the same files.
 
 ## Rules (`--rule`)

@@ -63,6 +63,8 @@ def number_of(value: object, name: str) -> float:
         number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         number = math.nan
+    if value is None:
+        raise RowError(f'has no "{name}"')
     if not math.isfinite(number):
         raise RowError(f'"{name}" is {short(value)!r}, not a number')
     return number

@@ -67,7 +67,8 @@ def judge(
         if not skip_bad:
             require_clean(given.refused, given.rows)
         if not given.groups:
-            raise InputError(f"{responses}: no usable row in {given.rows:,}")
+            first = given.refused[0]
+            raise InputError(f"{responses}: no usable row in {given.rows:,}; the first: {first.place}: {first.reason}")
         for member in members:
             member.judge.check(given.groups)
         inputs = {"responses": content_id([group.id for group in given.groups])}

@@ -144,7 +144,7 @@ def aggregated(evidence: Evidence, config: PairConfig) -> tuple[Aggregated, str]
         name = config.reliability
         if len(evidence.judges) < 2:
             raise ConfigError(
-                f"--reliability {name} weighs judges against each other, and there is only {evidence.judges[0]}; leave it out"
+                f"--reliability {name} weighs judges against each other, and there is only one, {evidence.judges[0]}; leave it out"
             )
         found = RELIABILITY[name](evidence, _gold(evidence, config.gold))
     if found.odds is None and config.label in ("probability", "weight"):
