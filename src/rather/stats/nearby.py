@@ -1,4 +1,4 @@
-"""Prompts that are nearly the same, by MinHash, so that one of them is not trained on while the other is held out.
+"""Texts that are nearly the same, by MinHash: prompts of which one is trained on and the other held out, pairs that repeat.
 
 Two texts are near each other if they share at least `NEAR` of their shingles of five characters (Jaccard), after case, punctuation
 and white space are set aside. Candidates come from MinHash bands (Broder 1997; Leskovec et al., "Mining of massive
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -19,7 +20,8 @@ from rather.stats.votes import Ints
 NEAR = 0.7
 SHINGLE = 5
 BANDS, ROWS = 8, 4
-_CHUNK = 20_000
+_CHUNK = 1_000  # whose hashes stay in the processor's cache
+_KEPT = 4_096
 _SEED = 20_240_607
 
 _ASIDE = re.compile(r"[\W_]+")
@@ -30,15 +32,17 @@ Hashes = np.ndarray
 
 def near_duplicates(texts: Sequence[str]) -> Ints:
     """A number for each text: equal for those that are near each other, or linked by others that are."""
-    prints: list[Hashes] = []
+    if not texts:
+        return np.zeros(0, np.int64)
     bands = np.empty((len(texts), BANDS), np.uint64)
     for start in range(0, len(texts), _CHUNK):
-        chunk = [shingles(text) for text in texts[start : start + _CHUNK]]
+        chunk = [_hashes(text) for text in texts[start : start + _CHUNK]]
         bands[start : start + len(chunk)] = _bands(chunk)
-        prints += chunk
     first, second = _candidates(bands)
+    # Made again for the few that need it: kept for a million texts they would fill the memory.
+    prints = lru_cache(maxsize=_KEPT)(lambda place: shingles(texts[place]))
     linked = np.array(
-        [_share(prints[a], prints[b]) >= NEAR for a, b in zip(first.tolist(), second.tolist(), strict=True)], bool
+        [_share(prints(a), prints(b)) >= NEAR for a, b in zip(first.tolist(), second.tolist(), strict=True)], bool
     )
     first, second = first[linked], second[linked]
     edges = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(len(texts), len(texts)))
@@ -47,6 +51,11 @@ def near_duplicates(texts: Sequence[str]) -> Ints:
 
 def shingles(text: str) -> Hashes:
     """Hashes of the distinct shingles of a text, in order; a text of fewer characters is one shingle."""
+    return np.unique(_hashes(text))
+
+
+def _hashes(text: str) -> Hashes:
+    """The same with repeats, as they come: the smallest of them needs no order."""
     plain = _ASIDE.sub(" ", text.lower()).strip() or text
     codes = np.frombuffer(plain.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
     width = min(SHINGLE, len(codes))
@@ -55,7 +64,7 @@ def shingles(text: str) -> Hashes:
         for place in range(width):
             hashes = hashes * np.uint64(0x100000001B3) + codes[place : len(codes) - width + 1 + place]
         hashes = (hashes ^ (hashes >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-    return np.unique(hashes ^ (hashes >> np.uint64(32)))
+    return hashes ^ (hashes >> np.uint64(32))
 
 
 def _bands(chunk: list[Hashes]) -> Hashes:
