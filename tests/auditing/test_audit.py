@@ -75,15 +75,20 @@ def test_as_json_is_json_with_verdict_findings_and_reasons():
     written = json.loads(json.dumps(audit(pairs, allow={"telling_words": "meant"}).as_json()))
     assert written["verdict"] == "warn"  # every chosen is longer
     assert written["allowed"] == {"telling_words": "meant"}
-    assert {found["check"]: found["verdict"] for found in written["findings"]} == {
-        "identical_sides": "pass",
-        "empty_sides": "pass",
-        "duplicates": "pass",
-        "contradictions": "pass",
-        "constant_answer": "pass",
-        "length_difference": "warn",
-        "telling_words": "warn",  # it never stops by itself
+    verdicts = {found["check"]: found["verdict"] for found in written["findings"]}
+    assert {check for check, verdict in verdicts.items() if verdict != "pass"} == {
+        "length_difference",
+        "telling_words",  # it never stops by itself
     }
+    assert set(verdicts) >= {
+        "identical_sides",
+        "empty_sides",
+        "duplicates",
+        "contradictions",
+        "constant_answer",
+        "cycles",
+    }
+    assert Audit.from_json(written) == audit(pairs, allow={"telling_words": "meant"})
 
 
 def test_no_pairs_give_no_complaint():
@@ -99,10 +104,16 @@ def test_every_check_keeps_the_contract(name: str):
     assert {finding.verdict for finding in check(AuditInput(records=[], tokenised=[]))} <= {"pass"}
 
 
+class _Answer:
+    tokens = (1, 2, 3)
+    prompt_tokens = 1
+
+
 class _Tokens:
     chosen_truncated = False
     rejected_truncated = False
     same_tokens = False
+    samples = (_Answer(), _Answer())
 
 
 def test_parse_allow_takes_check_and_reason():

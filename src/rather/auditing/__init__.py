@@ -5,10 +5,17 @@ To add a check, write a function `(AuditInput) -> list[Finding]` and one line in
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from rather.auditing.content import markup, prompt_injection, template_tokens
+from rather.auditing.displacement import displacement_risk, shared_beginning
 from rather.auditing.findings import AuditInput, Check, Tokenised
+from rather.auditing.languages import other_language
+from rather.auditing.private import personal_data, secrets
+from rather.auditing.repeats import cycles, leakage, near_duplicates, one_prompt
 from rather.auditing.sanity import (
     constant_answer,
     contradictions,
@@ -18,7 +25,13 @@ from rather.auditing.sanity import (
     identical_sides,
 )
 from rather.auditing.shortcuts import intended_words, length_difference, telling_words, words_of
-from rather.auditing.tokenised import identical_after_truncation, missing_end_of_turn
+from rather.auditing.tokenised import (
+    cut_unevenly,
+    identical_after_truncation,
+    missing_end_of_turn,
+    nothing_to_learn,
+    token_lengths,
+)
 from rather.errors import AuditStop, ConfigError
 from rather.records import NOUNS, Example, Finding, Kind, Verdict
 
@@ -27,8 +40,23 @@ CHECKS: dict[str, Check] = {
     "identical_after_truncation": identical_after_truncation,
     "empty_sides": empty_sides,
     "missing_end_of_turn": missing_end_of_turn,
+    "cut_unevenly": cut_unevenly,
+    "nothing_to_learn": nothing_to_learn,
+    "token_lengths": token_lengths,
+    "shared_beginning": shared_beginning,
+    "displacement_risk": displacement_risk,
     "duplicates": duplicates,
+    "near_duplicates": near_duplicates,
     "contradictions": contradictions,
+    "cycles": cycles,
+    "one_prompt": one_prompt,
+    "leakage": leakage,
+    "other_language": other_language,
+    "template_tokens": template_tokens,
+    "markup": markup,
+    "prompt_injection": prompt_injection,
+    "personal_data": personal_data,
+    "secrets": secrets,
     "doubtful_labels": doubtful_labels,
     "constant_answer": constant_answer,
     "length_difference": length_difference,
@@ -39,7 +67,17 @@ CHECKS: dict[str, Check] = {
 SKIPPED: dict[Kind, tuple[str, ...]] = {
     "pair": (),
     "list": (),
-    "sample": ("identical_sides", "identical_after_truncation", "length_difference", "intended_words", "telling_words"),
+    "sample": (
+        "identical_sides",
+        "identical_after_truncation",
+        "cut_unevenly",
+        "shared_beginning",
+        "displacement_risk",
+        "cycles",
+        "length_difference",
+        "intended_words",
+        "telling_words",
+    ),
 }
 """Checks that say nothing of records of a kind; the audit names them."""
 
@@ -52,6 +90,8 @@ class Audit:
     allowed: Mapping[str, str]
     pairs: int
     kind: Kind = "pair"
+    sample: str = ""
+    """Which of the records were looked at, in words, if not all."""
 
     @property
     def verdict(self) -> Verdict:
@@ -63,8 +103,12 @@ class Audit:
         """Findings that stop a run."""
         return [finding for finding in self.findings if finding.verdict == "stop" and not self._passes(finding)]
 
+    def reason(self, finding: Finding) -> str | None:
+        """Why somebody lets it pass; None if nobody does."""
+        return self.allowed.get(finding.check, self.allowed.get("all"))
+
     def _passes(self, finding: Finding) -> bool:
-        return finding.check in self.allowed or "all" in self.allowed
+        return self.reason(finding) is not None
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -72,16 +116,32 @@ class Audit:
             "pairs": self.pairs,
             "kind": self.kind,
             "skipped": list(SKIPPED[self.kind]),
-            "findings": [finding.model_dump() for finding in self.findings],
+            "findings": [finding.model_dump(mode="json") for finding in self.findings],
             "allowed": dict(self.allowed),
+            "sample": self.sample,
         }
+
+    def in_short(self) -> dict[str, object]:
+        """What a manifest keeps of it: the verdict, the checks that say stop or warn, and why some were let pass."""
+        named = {
+            verdict: sorted({finding.check for finding in self.findings if finding.verdict == verdict})
+            for verdict in ("stop", "warn")
+        }
+        sample = {"sample": self.sample} if self.sample else {}
+        return {"verdict": self.verdict, **named, "allowed": dict(self.allowed), **sample}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Audit:
+        """What `as_json` gave, read back. Raises KeyError or pydantic's ValidationError for something else."""
+        findings = tuple(Finding.model_validate_json(json.dumps(row)) for row in value["findings"])
+        return cls(findings, dict(value["allowed"]), value["pairs"], value["kind"], value["sample"])
 
     def lines(self) -> list[str]:
         """The findings that are no pass, a line each; the checks that passed; the verdict."""
         said = []
         for finding in self.findings:
             if finding.verdict != "pass":
-                reason = self.allowed.get(finding.check, self.allowed.get("all"))
+                reason = self.reason(finding)
                 fate = f" (allowed: {reason})" if reason else f"; {finding.cure}" if finding.cure else ""
                 said.append(f"audit: {finding.verdict}: {finding.check}: {finding.message}{fate}")
         worse = {finding.check for finding in self.findings if finding.verdict != "pass"}
@@ -93,6 +153,7 @@ class Audit:
         idle = [check for check in self.allowed if not worse or (check != "all" and check not in worse)]
         if idle:
             said.append(f"audit: note: --allow {', '.join(idle)} was not needed; nothing was found")
+        said += [f"audit: {self.sample}"] if self.sample else []
         return [*said, f"audit: verdict {self.verdict} on {self.pairs:,} {NOUNS[self.kind]}"]
 
 
@@ -102,17 +163,24 @@ def audit(
     intended: Sequence[str] = (),
     tokenised: Sequence[Tokenised] | None = None,
     allow: Mapping[str, str] | None = None,
+    heldout: Sequence[Example] = (),
+    ches: Mapping[int, float] | None = None,
+    sample: str = "",
 ) -> Audit:
     """Run every check that makes sense of records of this kind. `tokenised` adds those that need a model's tokenizer.
 
-    allow: check → reason; such a finding is kept on record but stops nothing. Raises ConfigError for an unknown check.
+    heldout: records that are measured and not trained on. ches: place among `records` → CHES score, of those that were computed.
+    sample: what `records` are of, in words, if they are not all. allow: check → reason; such a finding is kept on record but stops
+    nothing. Raises ConfigError for an unknown check.
     """
     for check in allow or {}:
         _require_known(check)
-    given = AuditInput(records=records, intended=tuple(intended), tokenised=tokenised)
+    given = AuditInput(records=records, intended=tuple(intended), tokenised=tokenised, heldout=heldout, ches=ches or {})
     checks = [check for name, check in CHECKS.items() if name not in SKIPPED[given.kind]]
     findings = [finding for check in checks for finding in check(given)]
-    return Audit(findings=tuple(findings), allowed=dict(allow or {}), pairs=len(records), kind=given.kind)
+    return Audit(
+        findings=tuple(findings), allowed=dict(allow or {}), pairs=len(records), kind=given.kind, sample=sample
+    )
 
 
 def require_no_stop(result: Audit) -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rather.records import NOUNS, Example, Finding, Judgment, Kind, Shown, Verdict
+
+
+class Answer(Protocol):
+    """A prompt with one answer as token ids; `rather.model.Sample` has it."""
+
+    @property
+    def tokens(self) -> tuple[int, ...]: ...
+    @property
+    def prompt_tokens(self) -> int: ...
 
 
 class Tokenised(Protocol):
@@ -18,6 +27,10 @@ class Tokenised(Protocol):
     def rejected_truncated(self) -> bool: ...
     @property
     def same_tokens(self) -> bool: ...
+    @property
+    def samples(self) -> tuple[Answer, ...]:
+        """In the order of the record's answers."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -25,12 +38,16 @@ class AuditInput:
     """Records of one kind, what is meant to be learned from them, and (with a model) how they look once tokenised.
 
     judgments: the evidence that the records were made of, where it is at hand; the checks of people and judges read it.
+    heldout: records that will be measured and not trained on. ches: how alike the two answers are inside the model, by place in
+    `records`; of those alone that were computed.
     """
 
     records: Sequence[Example]
     intended: tuple[str, ...] = ()
     tokenised: Sequence[Tokenised] | None = None
     judgments: Sequence[Judgment] = ()
+    heldout: Sequence[Example] = ()
+    ches: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def kind(self) -> Kind:
