@@ -12,17 +12,16 @@ from cyclopts import CycloptsError, Parameter
 
 from rather import cli_convert, cli_generate, cli_judge, cli_pair  # noqa: F401 (their commands)
 from rather.app import app
+from rather.cli_audit import audit  # noqa: F401 (its command)
 from rather.demos.config import DemoConfig
 from rather.errors import ConfigError, Interrupted, RatherError
-from rather.options import complaint, in_config_file, require_as_written, without_config
+from rather.options import Allow, Words, complaint, in_config_file, positive, require_as_written, without_config
 from rather.training.config import TrainConfig
 
 # What the base install lacks.
 TRAIN_EXTRA = frozenset({"gguf", "huggingface_hub", "peft", "safetensors", "torch", "transformers"})
 
 Flat = Parameter(name="*")
-Allow = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
-Words = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
 
 
 @app.command
@@ -91,7 +90,7 @@ def train(
     from rather.training.sweep import parse_grid
     from rather.training.sweep import sweep as run_all
 
-    limit, words, reasons = _positive("--limit", limit), tuple(intended or ()), parse_allow(allow or [])
+    limit, words, reasons = positive("--limit", limit), tuple(intended or ()), parse_allow(allow or [])
     given = {
         "limit": limit,
         "as_chat": as_chat,
@@ -114,60 +113,6 @@ def train(
     print(f"model: {result.model}")
     if result.best:
         print(f"best: {result.best}")
-
-
-@app.command
-def audit(
-    pairs: Path,
-    /,
-    *,
-    model: str | None = None,
-    limit: int | None = None,
-    as_chat: Annotated[bool, Parameter(negative="")] = False,
-    max_length: int = 1024,
-    intended: Words = None,
-    allow: Allow = None,
-    skip_bad: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
-    """Say what a set of pairs would really teach. Exit status 0 for pass and warn, 2 for stop.
-
-    Parameters
-    ----------
-    pairs
-        JSONL, JSON or Parquet (also .gz).
-    model
-        With it, the pairs are also checked as this model's tokenizer and chat template make them.
-    limit
-        Use the first so many pairs that can be read; rows behind them are not looked at.
-    as_chat
-        Make each plain-text prompt a user turn.
-    max_length
-        Tokens of prompt and answer together; only with --model.
-    intended
-        A word that is meant to be learned. May be repeated.
-    allow
-        CHECK=reason: let this check pass. May be repeated.
-    skip_bad
-        Leave rows out that cannot be used.
-    """
-    from rather.auditing import parse_allow
-    from rather.training.gate import audit as run
-
-    if model is None and max_length != 1024:
-        raise ConfigError("--max-length does nothing without --model")
-    result = run(
-        pairs,
-        model=model,
-        limit=_positive("--limit", limit),
-        as_chat=as_chat,
-        max_length=max_length,
-        intended=tuple(intended or ()),
-        allow=parse_allow(allow or []),
-        skip_bad=skip_bad,
-    )
-    for line in result.lines():
-        print(line)
-    return 2 if result.verdict == "stop" else 0
 
 
 @app.command
@@ -203,7 +148,7 @@ def preview(
     run(
         pairs,
         model=model,
-        limit=_positive("--limit", limit) or 3,
+        limit=positive("--limit", limit) or 3,
         max_length=max_length,
         as_chat=as_chat,
         system_prompt=system_prompt,
@@ -278,7 +223,7 @@ def evaluate(
         questions=asked(prompts, identity_prompts, identity=name is not None),
         name=name,
         maker=maker,
-        limit=_positive("--limit", limit),
+        limit=positive("--limit", limit),
         as_chat=as_chat,
         skip_bad=skip_bad,
         system_prompt=system_prompt,
@@ -358,12 +303,6 @@ def chat(
 def _summary(updates: int, last: dict[str, float]) -> str:
     margin = f"margin {last['margin']:+.3f}, " if "margin" in last else ""
     return f"{updates} updates, loss {last['loss']:.4f}, {margin}accuracy {last['accuracy']:.0%}"
-
-
-def _positive(flag: str, value: int | None) -> int | None:
-    if value is not None and value < 1:
-        raise ConfigError(f"{flag} {value}: must be 1 or more")
-    return value
 
 
 def main(arguments: list[str] | None = None) -> int:

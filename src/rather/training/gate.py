@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from rather.auditing import Audit
+from pydantic import ValidationError
+
+from rather.auditing import Audit, fixing
 from rather.auditing import audit as check
-from rather.errors import InputError
-from rather.formats import Source, load_examples, name_of, require_clean, say_refused
+from rather.auditing.findings import Tokenised
+from rather.errors import ConfigError, InputError, RunDirError
+from rather.formats import (
+    Refusal,
+    Source,
+    data_hash,
+    load_examples,
+    name_of,
+    require_clean,
+    say_refused,
+    write_refused,
+)
+from rather.progress import say, task
+from rather.records import Example
+from rather.rundir import open_run, require_usable, write_json
+
+AUDIT, REFUSED = "audit.json", "refused.jsonl"
 
 
 def audit(
     pairs: Source,
     *,
+    out: str | Path | None = None,
     model: str | None = None,
     limit: int | None = None,
     as_chat: bool = False,
@@ -20,24 +42,154 @@ def audit(
     intended: Sequence[str] = (),
     allow: Mapping[str, str] | None = None,
     skip_bad: bool = False,
+    heldout: Source | None = None,
+    ches: int | None = None,
+    fix: str | Path | None = None,
+    fix_with: Sequence[str] = (),
 ) -> Audit:
     """What `pairs` would teach. With `model`, also how they look through its tokenizer and chat template.
 
-    Raises InputError for rows that cannot be used (unless `skip_bad`), and ModelError.
+    out: a folder for audit.json and refused.jsonl, of which `rather.report` makes a page. The same call on the same folder reads
+    what is there. heldout: examples that will be measured and not trained on: is their prompt among these? ches: of so many pairs
+    the CHES score by `model`. fix: a file for a cleaned copy, its log beside it, by the operations `fix_with`.
+
+    Raises InputError for rows that cannot be used (unless `skip_bad`), ConfigError, ModelError and RunDirError.
     """
+    _require_sense(pairs, model=model, ches=ches, fix=fix, fix_with=fix_with)
+    if out is not None:
+        require_usable(Path(out))
+    seen = _read(pairs, model=model, limit=limit, as_chat=as_chat, max_length=max_length, skip_bad=skip_bad)
+    held = [] if heldout is None else load_examples(heldout, as_chat=as_chat)[0]
+
+    def look() -> Audit:
+        scores = {} if ches is None or model is None else _ches(model, seen.tokenised or (), ches)
+        return check(seen.records, intended=intended, tokenised=seen.tokenised, allow=allow, heldout=held, ches=scores)
+
+    if fix is not None:
+        _fix(seen.records, Path(fix), fix_with)
+    if out is None:
+        return look()
+    config = {
+        "model": model,
+        "limit": limit,
+        "as_chat": as_chat,
+        "max_length": max_length if model else None,
+        "intended": list(intended),
+        "allow": dict(allow or {}),
+        "skip_bad": skip_bad,
+        "ches": ches,
+    }
+    inputs = seen.inputs(model)
+    if heldout is not None:
+        inputs["heldout"] = data_hash(held)
+    with open_run(Path(out), step="audit", config=config, inputs=inputs) as run:
+        if run.done:
+            say(f"{out}: already audited")
+            return read_audit(run.path)
+        result = look()
+        write_refused(run.path / REFUSED, seen.refused)
+        write_json(run.path / AUDIT, result.as_json())
+        run.finish(
+            outputs=(AUDIT, REFUSED),
+            name=Path(name_of(pairs)).name,
+            pairs=len(seen.records),
+            rows=seen.rows,
+            refused=len(seen.refused),
+            verdict=result.verdict,
+        )
+    return result
+
+
+def read_audit(folder: Path) -> Audit:
+    """The audit that lies in a folder. Raises RunDirError for a file that no audit of this version wrote."""
+    file = folder / AUDIT
+    try:
+        return Audit.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise RunDirError(
+            f"{file} is damaged or of another version; remove {folder} or choose another --out"
+        ) from error
+
+
+def _require_sense(
+    pairs: Source, *, model: str | None, ches: int | None, fix: str | Path | None, fix_with: Sequence[str]
+) -> None:
+    """Raise ConfigError for options that cannot act."""
+    if ches is not None and model is None:
+        raise ConfigError("--ches does nothing without --model")
+    if fix is None:
+        if fix_with:
+            raise ConfigError("--fix-with does nothing without --fix")
+        return
+    if Path(fix).suffix != ".jsonl":
+        raise ConfigError(f"--fix {fix}: is written as JSON lines; name a .jsonl file")
+    if isinstance(pairs, str | Path) and Path(fix).resolve() == Path(pairs).resolve():
+        raise ConfigError(f"--fix {fix}: is the input itself; name another file")
+
+
+def _fix(records: Sequence[Example], out: Path, operations: Sequence[str]) -> None:
+    fixed = fixing.fix(records, operations or None)
+    try:
+        log = fixing.write_fixed(fixed, out)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror or error}); name another file") from error
+    for line in fixed.lines():
+        say(line)
+    say(f"fix: {out}, every change in {log}")
+
+
+def _ches(model: str, tokenised: Sequence[Any], at_most: int) -> dict[int, float]:
+    """Place → CHES score per token, of about `at_most` pairs at even distances."""
+    if not tokenised or len(tokenised[0].samples) != 2:
+        raise ConfigError("--ches is for pairs")
+    from rather.model import load
+    from rather.model.ches import ches_scores
+
+    places = range(0, len(tokenised), -(-len(tokenised) // at_most))
+    weights = load(model).model.eval()
+    found = {}
+    with task("CHES", len(places)) as shown:
+        for place in places:
+            found[place] = float(ches_scores(weights, [tokenised[place].samples], by_length=True)[0])
+            shown.advance()
+    return found
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was read: the records, as a model sees them where one was named, and what was refused."""
+
+    records: list[Example]
+    tokenised: Sequence[Any] | None
+    refused: list[Refusal]
+    rows: int
+
+    def inputs(self, model: str | None) -> dict[str, str]:
+        """Content hashes for the manifest; that of the pairs is the one that a training run of them has."""
+        found = {"pairs": data_hash(self.records)}
+        if model is not None:
+            from rather.model import model_hash
+
+            found["model"] = model_hash(model)
+        return found
+
+
+def _read(
+    pairs: Source, *, model: str | None, limit: int | None, as_chat: bool, max_length: int, skip_bad: bool
+) -> _Seen:
     given, refused, rows = load_examples(pairs, limit=limit, as_chat=as_chat)
-    tokenised = None
+    tokenised: Sequence[Tokenised] | None = None
     if model is not None:
         # Only here: an audit of the data alone needs no torch.
         from rather.model import Renderer, load_tokenizer
         from rather.training.prepare import tokenise_examples
 
-        tokenised, unfit = tokenise_examples(given, Renderer(load_tokenizer(model), max_length=max_length))
-        given = [item.record for item in tokenised]
+        found, unfit = tokenise_examples(given, Renderer(load_tokenizer(model), max_length=max_length))
+        given, tokenised = [item.record for item in found], found
         refused += unfit
     if not skip_bad:
         require_clean(refused, rows)
     if not given:
         raise InputError(f"{name_of(pairs)}: no usable pair in {rows:,} rows")
     say_refused(refused, rows)
-    return check(given, intended=intended, tokenised=tokenised, allow=allow)
+    return _Seen(given, tokenised, refused, rows)
