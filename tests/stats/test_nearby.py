@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rather.stats.nearby import near_duplicates, shingles
+from rather.stats.nearby import _hashes, near_duplicates, shingles
 
 LONG = "Please write a short poem about the old harbour in winter, with a boat, a gull and a lamp"
 
@@ -48,3 +52,17 @@ def test_most_near_prompts_are_found_among_many() -> None:
 
 def test_no_texts() -> None:
     assert near_duplicates([]).tolist() == []
+
+
+@given(st.lists(st.text("aB 好.,é_-İ", max_size=12), min_size=1, max_size=5))
+def test_texts_together_have_the_shingles_that_each_has_alone(texts: list[str]) -> None:
+    """Against the plainest way: case, punctuation and white space aside, every run of five characters."""
+
+    def plainly(text: str) -> int:
+        plain = re.sub(r"[\W_]+", " ", text.lower()).strip() or text.lower() or " "
+        return len({plain[place : place + 5] for place in range(max(1, len(plain) - 4))})
+
+    assert [len(shingles(text)) for text in texts] == [plainly(text) for text in texts]
+    hashes, counts = _hashes(texts)
+    parts = np.split(hashes, np.cumsum(counts)[:-1])
+    assert [np.unique(part).tolist() for part in parts] == [shingles(text).tolist() for text in texts]

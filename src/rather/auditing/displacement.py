@@ -46,7 +46,7 @@ def shared_beginning(given: AuditInput) -> list[Finding]:
     answers = [_answers(item) for item in given.tokenised]
     shared = np.array([_shared(one, other) for one, other in answers])
     shorter = np.array([max(1, min(len(one), len(other))) for one, other in answers])
-    late = np.flatnonzero(shared / shorter > LATE)
+    late = np.flatnonzero(shared / shorter > LATE).tolist()
     (finding,) = by_share(
         "shared_beginning",
         [given.records[place] for place in late],

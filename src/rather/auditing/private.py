@@ -22,7 +22,21 @@ _SECRET = re.compile(
     r"|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bAIza[0-9A-Za-z_-]{35}\b|\bhf_[A-Za-z0-9]{30,}\b|\bglpat-[A-Za-z0-9_-]{20,}"
     r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"
 )
-_SECRET_HINTS = ("PRIVATE KEY", "AKIA", "gh", "sk-", "xox", "AIza", "hf_", "glpat-", "eyJ")
+_SECRET_HINTS = (
+    "PRIVATE KEY",
+    "AKIA",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "sk-",
+    "xox",
+    "AIza",
+    "hf_",
+    "glpat-",
+    "eyJ",
+)
 
 Found = list[tuple[str, int, int]]
 """(what it is, where it begins, where it ends)."""
@@ -125,7 +139,7 @@ def _masked(record: Example, find: Callable[[str], Found]) -> Shown:
         prompt = mask(prompt)
     else:
         prompt = tuple(turn.model_copy(update={"content": mask(turn.content)}) for turn in prompt)
-    fields = {
+    fields: dict[str, object] = {
         name: mask(getattr(record, name)) for name in ("chosen", "rejected", "completion") if hasattr(record, name)
     }
     if hasattr(record, "ranked"):

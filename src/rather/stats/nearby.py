@@ -7,15 +7,13 @@ datasets", 3.4): 8 bands of 4 find a pair at 0.8 with probability 0.985. Each ca
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from functools import lru_cache
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from rather.stats.votes import Ints
+from rather.stats.votes import Bools, Ints
 
 NEAR = 0.7
 SHINGLE = 5
@@ -23,8 +21,6 @@ BANDS, ROWS = 8, 4
 _CHUNK = 1_000  # whose hashes stay in the processor's cache
 _KEPT = 4_096
 _SEED = 20_240_607
-
-_ASIDE = re.compile(r"[\W_]+")
 
 Hashes = np.ndarray
 """64-bit hashes."""
@@ -36,44 +32,84 @@ def near_duplicates(texts: Sequence[str]) -> Ints:
         return np.zeros(0, np.int64)
     bands = np.empty((len(texts), BANDS), np.uint64)
     for start in range(0, len(texts), _CHUNK):
-        chunk = [_hashes(text) for text in texts[start : start + _CHUNK]]
+        chunk = texts[start : start + _CHUNK]
         bands[start : start + len(chunk)] = _bands(chunk)
-    first, second = _candidates(bands)
     # Made again for the few that need it: kept for a million texts they would fill the memory.
-    prints = lru_cache(maxsize=_KEPT)(lambda place: shingles(texts[place]))
-    linked = np.array(
-        [_share(prints(a), prints(b)) >= NEAR for a, b in zip(first.tolist(), second.tolist(), strict=True)], bool
-    )
-    first, second = first[linked], second[linked]
-    edges = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(len(texts), len(texts)))
-    return connected_components(edges, directed=False)[1].astype(np.int64)
+    prints: Callable[[int], Hashes] = lru_cache(maxsize=_KEPT)(lambda place: shingles(texts[place]))
+    group = list(range(len(texts)))
+
+    def head(place: int) -> int:
+        while group[place] != place:
+            group[place] = group[group[place]]
+            place = group[place]
+        return place
+
+    first, second = _candidates(bands)
+    for one, other in zip(first.tolist(), second.tolist(), strict=True):
+        here, there = head(one), head(other)
+        # Most candidates are linked already by others of their group: only what is new is measured.
+        if here != there and _share(prints(one), prints(other)) >= NEAR:
+            group[max(here, there)] = min(here, there)
+    return np.unique([head(place) for place in range(len(texts))], return_inverse=True)[1].astype(np.int64)
 
 
 def shingles(text: str) -> Hashes:
     """Hashes of the distinct shingles of a text, in order; a text of fewer characters is one shingle."""
-    return np.unique(_hashes(text))
+    return np.unique(_hashes([text])[0])
 
 
-def _hashes(text: str) -> Hashes:
-    """The same with repeats, as they come: the smallest of them needs no order."""
-    plain = _ASIDE.sub(" ", text.lower()).strip() or text
-    codes = np.frombuffer(plain.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
-    width = min(SHINGLE, len(codes))
-    hashes = np.zeros(len(codes) - width + 1, np.uint64)
+def _hashes(texts: Sequence[str]) -> tuple[Hashes, Ints]:
+    """The hashes of all texts after each other, with repeats, as they come; and how many each has."""
+    codes, lengths = _plain(texts)
+    width = np.minimum(SHINGLE, lengths)
+    counts = lengths - width + 1
+    # A shingle begins at each place of a text but its last four; a text shorter than that is padded with nothing.
+    place = np.arange(counts.sum()) + np.repeat(np.cumsum(lengths) - lengths - np.cumsum(counts) + counts, counts)
+    wide = np.repeat(width, counts)
+    hashes = np.zeros(len(place), np.uint64)
     with np.errstate(over="ignore"):
-        for place in range(width):
-            hashes = hashes * np.uint64(0x100000001B3) + codes[place : len(codes) - width + 1 + place]
+        for step in range(SHINGLE):
+            inside = codes[np.minimum(place + step, len(codes) - 1)]
+            hashes = np.where(step < wide, hashes * np.uint64(0x100000001B3) + inside, hashes)
         hashes = (hashes ^ (hashes >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-    return hashes ^ (hashes >> np.uint64(32))
+    return hashes ^ (hashes >> np.uint64(32)), counts
 
 
-def _bands(chunk: list[Hashes]) -> Hashes:
+def _plain(texts: Sequence[str]) -> tuple[Hashes, Ints]:
+    """The characters of all texts after each other as numbers, and how many each has: lower case, one space for what is no letter.
+
+    A text without a letter stays as it is.
+    """
+    lower = [text.lower() or " " for text in texts]
+    codes = np.frombuffer("".join(lower).encode("utf-32-le", "surrogatepass"), np.uint32)
+    lengths = np.array([len(text) for text in lower], np.int64)
+    owner = np.repeat(np.arange(len(texts)), lengths)
+    letter = _letters()[codes]
+    mute = np.bincount(owner[letter], minlength=len(texts)) == 0
+    same = np.r_[False, owner[1:] == owner[:-1]]
+    # Of what is no letter only the first behind a letter stays, as a space, and none at a text's end.
+    gap = ~letter & np.r_[False, letter[:-1]] & same
+    last = np.full(len(texts), -1)
+    last[owner[letter]] = np.flatnonzero(letter)  # of several to one place the last stays
+    ends = np.arange(len(codes)) > last[owner]
+    kept = letter | (gap & ~ends) | mute[owner]
+    plain = np.where(letter | mute[owner], codes, ord(" "))[kept].astype(np.uint64)
+    return plain, np.bincount(owner[kept], minlength=len(texts))
+
+
+@cache
+def _letters() -> Bools:
+    """True for each character that is a letter or a digit, of all that there are."""
+    return np.array([chr(code).isalnum() for code in range(sys.maxunicode + 1)])
+
+
+def _bands(texts: Sequence[str]) -> Hashes:
     """Each band's four smallest hashes as one number [texts, bands]."""
-    flat = np.concatenate(chunk)
-    starts = np.cumsum([0, *(len(hashes) for hashes in chunk[:-1])])
+    flat, counts = _hashes(texts)
+    starts = np.cumsum(counts) - counts
     random = np.random.default_rng(_SEED)
     factors = random.integers(1, 2**63, BANDS * ROWS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-    bands = np.zeros((len(chunk), BANDS), np.uint64)
+    bands = np.zeros((len(texts), BANDS), np.uint64)
     with np.errstate(over="ignore"):
         for row, factor in enumerate(factors):
             mixed = flat * factor
