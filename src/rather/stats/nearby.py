@@ -7,6 +7,7 @@ datasets", 3.4): 8 bands of 4 find a pair at 0.8 with probability 0.985. Each ca
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
@@ -19,8 +20,10 @@ NEAR = 0.7
 SHINGLE = 5
 BANDS, ROWS = 8, 4
 _CHUNK = 1_000  # whose hashes stay in the processor's cache
-_KEPT = 4_096
+_KEPT = 256
 _SEED = 20_240_607
+
+_ASIDE = re.compile(r"[\W_]+")
 
 Hashes = np.ndarray
 """64-bit hashes."""
@@ -35,7 +38,7 @@ def near_duplicates(texts: Sequence[str]) -> Ints:
         chunk = texts[start : start + _CHUNK]
         bands[start : start + len(chunk)] = _bands(chunk)
     # Made again for the few that need it: kept for a million texts they would fill the memory.
-    prints: Callable[[int], Hashes] = lru_cache(maxsize=_KEPT)(lambda place: shingles(texts[place]))
+    prints: Callable[[int], frozenset[str]] = lru_cache(maxsize=_KEPT)(lambda place: shingles(texts[place]))
     group = list(range(len(texts)))
 
     def head(place: int) -> int:
@@ -53,13 +56,15 @@ def near_duplicates(texts: Sequence[str]) -> Ints:
     return np.unique([head(place) for place in range(len(texts))], return_inverse=True)[1].astype(np.int64)
 
 
-def shingles(text: str) -> Hashes:
-    """Hashes of the distinct shingles of a text, in order; a text of fewer characters is one shingle."""
-    return np.unique(_hashes([text])[0])
+def shingles(text: str) -> frozenset[str]:
+    """The distinct shingles of a text; one of fewer characters is a shingle by itself."""
+    lower = text.lower() or " "
+    plain = _ASIDE.sub(" ", lower).strip() or lower
+    return frozenset(plain[place : place + SHINGLE] for place in range(max(1, len(plain) - SHINGLE + 1)))
 
 
 def _hashes(texts: Sequence[str]) -> tuple[Hashes, Ints]:
-    """The hashes of all texts after each other, with repeats, as they come; and how many each has."""
+    """The shingles of all texts after each other as hashes, with repeats, as they come; and how many each has."""
     codes, lengths = _plain(texts)
     width = np.minimum(SHINGLE, lengths)
     counts = lengths - width + 1
@@ -131,7 +136,7 @@ def _candidates(bands: Hashes) -> tuple[Ints, Ints]:
     return pairs[0], pairs[1]
 
 
-def _share(one: Hashes, other: Hashes) -> float:
+def _share(one: frozenset[str], other: frozenset[str]) -> float:
     """Jaccard's share of what two sets have in common."""
-    common = len(np.intersect1d(one, other, assume_unique=True))
+    common = len(one & other)
     return common / (len(one) + len(other) - common)
