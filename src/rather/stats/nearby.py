@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache, lru_cache
 
 import numpy as np
@@ -37,8 +37,12 @@ def near_duplicates(texts: Sequence[str]) -> Ints:
     for start in range(0, len(texts), _CHUNK):
         chunk = texts[start : start + _CHUNK]
         bands[start : start + len(chunk)] = _bands(chunk)
+
     # Made again for the few that need it: kept for a million texts they would fill the memory.
-    prints: Callable[[int], frozenset[str]] = lru_cache(maxsize=_KEPT)(lambda place: shingles(texts[place]))
+    @lru_cache(maxsize=_KEPT)
+    def prints(place: int) -> frozenset[str]:
+        return shingles(texts[place])
+
     group = list(range(len(texts)))
 
     def head(place: int) -> int:
