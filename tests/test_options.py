@@ -111,7 +111,11 @@ def test_a_config_file_is_named_and_only_real_keys_are_hinted_at(
     said: Callable[..., str], write_file: WriteFile
 ) -> None:
     for command, content, complaint in (
-        ("audit", "xyz = 1", "known are model, limit, as-chat, max-length, intended, allow, skip-bad"),
+        (
+            "audit",
+            "xyz = 1",
+            "known are out, model, limit, as-chat, max-length, intended, allow, skip-bad, heldout, ches, fix, fix-with",
+        ),
         ("demo", "xyz = 1", "known are out, name, maker, model, seed, dtype, system-prompt"),
         ("report", "xyz = 1", "this command has no options"),
     ):

@@ -12,17 +12,16 @@ from cyclopts import CycloptsError, Parameter
 
 from rather import cli_convert, cli_generate, cli_judge, cli_pair  # noqa: F401 (their commands)
 from rather.app import app
+from rather.cli_audit import audit  # noqa: F401 (its command)
 from rather.demos.config import DemoConfig
 from rather.errors import ConfigError, Interrupted, RatherError
-from rather.options import complaint, in_config_file, require_as_written, without_config
+from rather.options import Allow, Words, complaint, in_config_file, positive, require_as_written, without_config
 from rather.training.config import TrainConfig
 
 # What the base install lacks.
 TRAIN_EXTRA = frozenset({"gguf", "huggingface_hub", "peft", "safetensors", "torch", "transformers"})
 
 Flat = Parameter(name="*")
-Allow = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
-Words = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
 
 
 @app.command
@@ -94,7 +93,7 @@ def train(
     from rather.training.sweep import parse_grid
     from rather.training.sweep import sweep as run_all
 
-    limit, words, reasons = _positive("--limit", limit), tuple(intended or ()), parse_allow(allow or [])
+    limit, words, reasons = positive("--limit", limit), tuple(intended or ()), parse_allow(allow or [])
     given = {
         "limit": limit,
         "as_chat": as_chat,
@@ -118,72 +117,6 @@ def train(
     print(f"model: {result.model}")
     if result.best:
         print(f"best: {result.best}")
-
-
-@app.command
-def audit(
-    pairs: Path | None = None,
-    /,
-    *,
-    judgments: Path | None = None,
-    answers: Path | None = None,
-    model: str | None = None,
-    limit: int | None = None,
-    as_chat: Annotated[bool, Parameter(negative="")] = False,
-    max_length: int = 1024,
-    intended: Words = None,
-    allow: Allow = None,
-    thresholds: Path | None = None,
-    skip_bad: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
-    """Say what pairs would really teach, and whether those who judged can be relied on. Exit status 0 for pass and warn, 2 for stop.
-
-    Parameters
-    ----------
-    pairs
-        JSONL, JSON or Parquet (also .gz); or judgments: a file of them, votes, or the folder of `rather judge`.
-    judgments
-        The judgments that the pairs were made of (or judgments alone): checks of people and judges.
-    answers
-        File of the pairs of answers that votes name by id; without it, nothing is said of the answers' texts.
-    model
-        With it, the pairs are also checked as this model's tokenizer and chat template make them.
-    limit
-        Use the first so many pairs that can be read; rows behind them are not looked at.
-    as_chat
-        Make each plain-text prompt a user turn.
-    max_length
-        Tokens of prompt and answer together; only with --model.
-    intended
-        A word that is meant to be learned. May be repeated.
-    allow
-        CHECK=reason: let this check pass. May be repeated.
-    thresholds
-        A TOML file that changes when checks warn and stop: [duplicates], and under it warn = 0.05.
-    skip_bad
-        Leave rows out that cannot be used.
-    """
-    from rather.auditing import parse_allow
-    from rather.training.gate import audit as run
-
-    if model is None and max_length != 1024:
-        raise ConfigError("--max-length does nothing without --model")
-    result = run(
-        pairs,
-        judgments=judgments,
-        answers=answers,
-        model=model,
-        limit=_positive("--limit", limit),
-        as_chat=as_chat,
-        max_length=max_length,
-        intended=tuple(intended or ()),
-        allow=parse_allow(allow or []),
-        thresholds=thresholds,
-        skip_bad=skip_bad,
-    )
-    for line in result.lines():
-        print(line)
-    return 2 if result.verdict == "stop" else 0
 
 
 @app.command
@@ -219,7 +152,7 @@ def preview(
     run(
         pairs,
         model=model,
-        limit=_positive("--limit", limit) or 3,
+        limit=positive("--limit", limit) or 3,
         max_length=max_length,
         as_chat=as_chat,
         system_prompt=system_prompt,
@@ -294,7 +227,7 @@ def evaluate(
         questions=asked(prompts, identity_prompts, identity=name is not None),
         name=name,
         maker=maker,
-        limit=_positive("--limit", limit),
+        limit=positive("--limit", limit),
         as_chat=as_chat,
         skip_bad=skip_bad,
         system_prompt=system_prompt,
@@ -374,12 +307,6 @@ def chat(
 def _summary(updates: int, last: dict[str, float]) -> str:
     margin = f"margin {last['margin']:+.3f}, " if "margin" in last else ""
     return f"{updates} updates, loss {last['loss']:.4f}, {margin}accuracy {last['accuracy']:.0%}"
-
-
-def _positive(flag: str, value: int | None) -> int | None:
-    if value is not None and value < 1:
-        raise ConfigError(f"{flag} {value}: must be 1 or more")
-    return value
 
 
 def main(arguments: list[str] | None = None) -> int:

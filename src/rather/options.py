@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, get_args
 
-from cyclopts import App, ArgumentCollection, CycloptsError, Token
+from cyclopts import App, ArgumentCollection, CycloptsError, Parameter, Token
 from cyclopts.config import Dict
 from cyclopts.exceptions import CoercionError, MissingArgumentError, UnknownOptionError
 from pydantic import ValidationError
 
 from rather.config import did_you_mean, read_toml, reason_of
 from rather.errors import ConfigError
+
+Allow = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
+Words = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
+
+
+def positive(flag: str, value: int | None) -> int | None:
+    """The value, if it is 1 or more or was not given. Raises ConfigError."""
+    if value is not None and value < 1:
+        raise ConfigError(f"{flag} {value}: must be 1 or more")
+    return value
 
 
 def without_config(arguments: list[str]) -> tuple[list[str], Path | None]:

@@ -81,7 +81,15 @@ def test_as_json_is_json_with_verdict_findings_and_reasons():
         "telling_words",  # it never stops by itself
         "shortcuts_together",
     }
-    assert set(verdicts) >= {"identical_sides", "empty_sides", "duplicates", "contradictions", "constant_answer"}
+    assert set(verdicts) >= {
+        "identical_sides",
+        "empty_sides",
+        "duplicates",
+        "contradictions",
+        "constant_answer",
+        "cycles",
+    }
+    assert Audit.from_json(written) == audit(pairs, allow={"telling_words": "meant"})
 
 
 def test_no_pairs_give_no_complaint():
@@ -97,10 +105,16 @@ def test_every_check_keeps_the_contract(name: str):
     assert {finding.verdict for finding in check(AuditInput(records=[], tokenised=[]))} <= {"pass"}
 
 
+class _Answer:
+    tokens = (1, 2, 3)
+    prompt_tokens = 1
+
+
 class _Tokens:
     chosen_truncated = False
     rejected_truncated = False
     same_tokens = False
+    samples = (_Answer(), _Answer())
 
 
 def test_parse_allow_takes_check_and_reason():

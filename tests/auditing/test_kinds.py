@@ -26,8 +26,9 @@ def test_nothing_wrong_passes_in_words_of_its_own() -> None:
     assert said[-1] == "audit: verdict pass on 4 single answers"
     assert said[-2] == (
         "audit: skipped, for it compares two answers to one prompt: identical_sides, identical_after_truncation, "
-        "length_difference, format_difference, tone_difference, telling_words, intended_words, source_difference, "
-        "position_difference, shortcuts_together, coverage, learning_curve, likely_mislabels"
+        "cut_unevenly, shared_beginning, displacement_risk, cycles, length_difference, format_difference, tone_difference, "
+        "telling_words, intended_words, source_difference, position_difference, shortcuts_together, coverage, "
+        "learning_curve, likely_mislabels"
     )
     assert audit(singles(4)).as_json()["skipped"] == list(SKIPPED["sample"])
     assert {name for names in SKIPPED.values() for name in names} <= set(CHECKS)

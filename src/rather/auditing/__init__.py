@@ -5,19 +5,25 @@ To add a check, write a function `(AuditInput) -> list[Finding]` and one line in
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from rather.auditing.agreeing import agreement
 from rather.auditing.balance import coverage, learning_curve, prompt_balance, topic_balance
+from rather.auditing.content import markup, prompt_injection, template_tokens
+from rather.auditing.displacement import displacement_risk, shared_beginning
 from rather.auditing.findings import AuditInput, Check, Tokenised
 from rather.auditing.humans import agreement_with_people
 from rather.auditing.judges import side_bias, swap_flips
+from rather.auditing.languages import other_language
 from rather.auditing.lengths import length_preference
 from rather.auditing.mislabels import likely_mislabels
 from rather.auditing.packed import Packed
 from rather.auditing.people import reliability, self_consistency, speed, tie_rate
+from rather.auditing.private import personal_data, secrets
+from rather.auditing.repeats import cycles, leakage, near_duplicates, one_prompt
 from rather.auditing.sanity import (
     constant_answer,
     contradictions,
@@ -38,7 +44,13 @@ from rather.auditing.shortcuts import (
     words_of,
 )
 from rather.auditing.thresholds import DEFAULTS, Thresholds
-from rather.auditing.tokenised import identical_after_truncation, missing_end_of_turn
+from rather.auditing.tokenised import (
+    cut_unevenly,
+    identical_after_truncation,
+    missing_end_of_turn,
+    nothing_to_learn,
+    token_lengths,
+)
 from rather.errors import AuditStop, ConfigError
 from rather.progress import task
 from rather.records import NOUNS, Example, Finding, Judgment, Kind, Verdict
@@ -61,8 +73,23 @@ CHECKS: dict[str, Check] = {
     "identical_after_truncation": identical_after_truncation,
     "empty_sides": empty_sides,
     "missing_end_of_turn": missing_end_of_turn,
+    "cut_unevenly": cut_unevenly,
+    "nothing_to_learn": nothing_to_learn,
+    "token_lengths": token_lengths,
+    "shared_beginning": shared_beginning,
+    "displacement_risk": displacement_risk,
     "duplicates": duplicates,
+    "near_duplicates": near_duplicates,
     "contradictions": contradictions,
+    "cycles": cycles,
+    "one_prompt": one_prompt,
+    "leakage": leakage,
+    "other_language": other_language,
+    "template_tokens": template_tokens,
+    "markup": markup,
+    "prompt_injection": prompt_injection,
+    "personal_data": personal_data,
+    "secrets": secrets,
     "doubtful_labels": doubtful_labels,
     "constant_answer": constant_answer,
     "length_difference": length_difference,
@@ -86,9 +113,9 @@ SKIPPED: dict[Kind, tuple[str, ...]] = {
     "pair": (),
     "list": (),
     "sample": (
-        "identical_sides", "identical_after_truncation", "length_difference", "format_difference", "tone_difference",
-        "telling_words", "intended_words", "source_difference", "position_difference", "shortcuts_together", "coverage",
-        "learning_curve", "likely_mislabels",
+        "identical_sides", "identical_after_truncation", "cut_unevenly", "shared_beginning", "displacement_risk", "cycles",
+        "length_difference", "format_difference", "tone_difference", "telling_words", "intended_words", "source_difference",
+        "position_difference", "shortcuts_together", "coverage", "learning_curve", "likely_mislabels",
     ),
 }
 # fmt: on
@@ -107,6 +134,8 @@ class Audit:
     pairs: int
     kind: Kind | Literal["judgment"] = "pair"
     judgments: int = 0
+    sample: str = ""
+    """Which of the records were looked at, in words, if not all."""
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -130,8 +159,12 @@ class Audit:
         """Findings that stop a run."""
         return [finding for finding in self.findings if finding.verdict == "stop" and not self._passes(finding)]
 
+    def reason(self, finding: Finding) -> str | None:
+        """Why somebody lets it pass; None if nobody does."""
+        return self.allowed.get(finding.check, self.allowed.get("all"))
+
     def _passes(self, finding: Finding) -> bool:
-        return finding.check in self.allowed or "all" in self.allowed
+        return self.reason(finding) is not None
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -140,16 +173,32 @@ class Audit:
             "kind": self.kind,
             "judgments": self.judgments,
             "skipped": list(self.skipped),
-            "findings": [finding.model_dump() for finding in self.findings],
+            "findings": [finding.model_dump(mode="json") for finding in self.findings],
             "allowed": dict(self.allowed),
+            "sample": self.sample,
         }
+
+    def in_short(self) -> dict[str, object]:
+        """What a manifest keeps of it: the verdict, the checks that say stop or warn, and why some were let pass."""
+        named = {
+            verdict: sorted({finding.check for finding in self.findings if finding.verdict == verdict})
+            for verdict in ("stop", "warn")
+        }
+        sample = {"sample": self.sample} if self.sample else {}
+        return {"verdict": self.verdict, **named, "allowed": dict(self.allowed), **sample}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Audit:
+        """What `as_json` gave, read back. Raises KeyError or pydantic's ValidationError for something else."""
+        findings = tuple(Finding.model_validate_json(json.dumps(row)) for row in value["findings"])
+        return cls(findings, dict(value["allowed"]), *(value[name] for name in ("pairs", "kind", "judgments", "sample")))
 
     def lines(self) -> list[str]:
         """The findings that are no pass, a line each; the checks that passed; the verdict."""
         said = []
         for finding in self.findings:
             if finding.verdict != "pass":
-                reason = self.allowed.get(finding.check, self.allowed.get("all"))
+                reason = self.reason(finding)
                 fate = f" (allowed: {reason})" if reason else f"; {finding.cure}" if finding.cure else ""
                 said.append(f"audit: {finding.verdict}: {finding.check}: {finding.message}{fate}")
         worse = {finding.check for finding in self.findings if finding.verdict != "pass"}
@@ -163,6 +212,7 @@ class Audit:
         idle = [check for check in self.allowed if not worse or (check != "all" and check not in worse)]
         if idle:
             said.append(f"audit: note: --allow {', '.join(idle)} was not needed; nothing was found")
+        said += [f"audit: {self.sample}"] if self.sample else []
         return [*said, f"audit: verdict {self.verdict} on {self.counted}"]
 
 
@@ -174,15 +224,20 @@ def audit(
     judgments: Sequence[Judgment] = (),
     allow: Mapping[str, str] | None = None,
     thresholds: Thresholds = DEFAULTS,
+    heldout: Sequence[Example] = (),
+    ches: Mapping[int, float] | None = None,
+    sample: str = "",
 ) -> Audit:
     """Run every check that makes sense of records of this kind. `tokenised` adds those that need a model's tokenizer,
     `judgments` those of people and judges; without records these are run alone.
 
-    allow: check → reason; such a finding is kept on record but stops nothing. Raises ConfigError for an unknown check.
+    heldout: records that are measured and not trained on. ches: place among `records` → CHES score, of those that were computed.
+    sample: what `records` are of, in words, if they are not all. allow: check → reason; such a finding is kept on record but stops
+    nothing. Raises ConfigError for an unknown check.
     """
     for check in allow or {}:
         _require_known(check)
-    given = AuditInput(records, tuple(intended), tokenised, judgments, thresholds)
+    given = AuditInput(records, tuple(intended), tokenised, judgments, thresholds, heldout, ches or {})
     alone = bool(judgments) and not len(records)
     findings = _findings(given, JUDGMENT_CHECKS if alone else CHECKS)
     return Audit(
@@ -191,6 +246,7 @@ def audit(
         pairs=len(records),
         kind="judgment" if alone else given.kind,
         judgments=len(judgments),
+        sample=sample,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -16,6 +16,15 @@ from rather.auditing.thresholds import DEFAULTS, Shares, Thresholds
 from rather.records import NOUNS, Example, Finding, Judgment, Kind, Shown, Verdict
 
 
+class Answer(Protocol):
+    """A prompt with one answer as token ids; `rather.model.Sample` has it."""
+
+    @property
+    def tokens(self) -> tuple[int, ...]: ...
+    @property
+    def prompt_tokens(self) -> int: ...
+
+
 class Tokenised(Protocol):
     """What the audit needs to know of a tokenised record; `rather.model.TokenPair` and `TokenList` have it."""
 
@@ -25,6 +34,10 @@ class Tokenised(Protocol):
     def rejected_truncated(self) -> bool: ...
     @property
     def same_tokens(self) -> bool: ...
+    @property
+    def samples(self) -> tuple[Answer, ...]:
+        """In the order of the record's answers."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,8 @@ class AuditInput:
     records     a list, or a `Packed` of millions: go through them once and in order where you can, and keep numbers of
                 records, not records
     judgments   the evidence that the records were made of, where it is at hand; the checks of people and judges read it
+    heldout     records that will be measured and not trained on
+    ches        how alike the two answers are inside the model, by place in `records`; of those alone that were computed
     thresholds  when a check warns or stops
 
     What several checks need is made once: `keys` of every record's content, and `sample`, the pairs that checks look at
@@ -45,6 +60,8 @@ class AuditInput:
     tokenised: Sequence[Tokenised] | None = None
     judgments: Sequence[Judgment] = ()
     thresholds: Thresholds = DEFAULTS
+    heldout: Sequence[Example] = ()
+    ches: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def kind(self) -> Kind:

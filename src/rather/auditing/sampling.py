@@ -11,7 +11,7 @@ import numpy as np
 
 from rather.auditing.keys import Hashes, Ints, Keys
 from rather.auditing.thresholds import Sample
-from rather.records import Example
+from rather.records import NOUNS, Example
 
 
 @dataclass(frozen=True)
@@ -82,3 +82,17 @@ def mixed(keys: Hashes, seed: int) -> Hashes:
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return x ^ (x >> np.uint64(31))
+
+
+def by_prompt(records: Sequence[Example], at_most: int) -> tuple[list[int], str]:
+    """Places of whole prompts, at most so many, and which they are in words; all of them, and nothing to say, if there are no more.
+
+    Drawn by the prompts' content: the same records give the same sample in any order, and what stands in several records of one
+    prompt (duplicates, contradictions, cycles) is seen whole.
+    """
+    total = len(records)
+    if total <= at_most:
+        return list(range(total)), ""
+    places = drawn(Keys.of(records).prompt, at_most, 0).tolist()
+    noun = NOUNS[records[0].kind]
+    return places, f"looked at {len(places):,} of {total:,} {noun}, whole prompts drawn by chance; `rather audit` looks at all"

@@ -41,7 +41,7 @@ def identical_sides(given: AuditInput) -> list[Finding]:
 
 def empty_sides(given: AuditInput) -> list[Finding]:
     """An answer with no letter or digit in it."""
-    found = [record for record in given.records if not all(map(_says_something, record.answers))]
+    found = [record for record in given.records if not all(map(says_something, record.answers))]
     return by_share(
         "empty_sides",
         found,
@@ -123,5 +123,6 @@ def _most_common_answer(given: AuditInput, side: Literal["good", "bad"]) -> list
     )
 
 
-def _says_something(text: str) -> bool:
+def says_something(text: str) -> bool:
+    """True if the text has a letter or a digit."""
     return any(character.isalnum() for character in text)

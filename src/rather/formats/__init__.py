@@ -9,6 +9,7 @@ from rather.formats.examples import (
     READERS,
     Reading,
     Source,
+    data_hash,
     iter_examples,
     keep_examples,
     load_examples,
@@ -25,6 +26,7 @@ from rather.formats.writing import WRITERS, write_jsonl, write_pairs, write_refu
 
 __all__ = [
     "JUDGMENT_READERS", "READERS", "TARGETS", "WRITERS", "Converted", "Reading", "Refusal", "Source", "convert",
-    "iter_examples", "iter_judgments", "judgment_rows", "keep_examples", "load_examples", "load_pairs", "name_of", "only_pairs",
+    "data_hash", "iter_examples", "iter_judgments", "judgment_rows", "keep_examples", "load_examples", "load_pairs", "name_of",
+    "only_pairs",
     "read_pairs", "read_votes", "require_clean", "say_refused", "write_jsonl", "write_pairs", "write_refused",
 ]  # fmt: skip

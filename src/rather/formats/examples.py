@@ -4,6 +4,7 @@ write its file and a line.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -156,6 +157,14 @@ class _Turned:
             self.records += 1
             self.changed += not record.is_chat
             yield as_chat_turns(record)
+
+
+def data_hash(records: Sequence[Example]) -> str:
+    """SHA-256 over the ids of the records in order: what they are, wherever they were stored."""
+    digest = hashlib.sha256()
+    for number, record in enumerate(records):
+        digest.update(f"{chr(10) * bool(number)}{record.id}".encode())
+    return digest.hexdigest()
 
 
 def name_of(source: Source) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rather.pairing.nearby import near_duplicates
 from rather.records import Prompt
+from rather.stats.nearby import near_duplicates
 from rather.stats.votes import Bools
 
 

@@ -21,7 +21,7 @@ from rather.reporting.words import Words
 # Okabe–Ito: told apart by people who see fewer colours, and in grey.
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 
-_STYLE = {
+STYLE = {
     "svg.hashsalt": "rather",  # the same curve gives the same file
     "svg.fonttype": "none",
     "font.size": 9,
@@ -75,7 +75,7 @@ def training_curves(metrics: Sequence[dict[str, Any]], words: Words) -> list[tup
     drawn = []
     for curve in curves_of(words):
         if any(key in row for row in metrics for key, *_ in curve.lines):
-            with matplotlib.rc_context(_STYLE):
+            with matplotlib.rc_context(STYLE):
                 drawn.append((curve.question, _svg(_drawn(curve, metrics))))
     return drawn
 
@@ -123,7 +123,7 @@ def comparison_curves(runs: Mapping[str, Sequence[dict[str, Any]]], words: Words
     ):
         if not any(key in row for rows in runs.values() for row in rows):
             continue
-        with matplotlib.rc_context(_STYLE):
+        with matplotlib.rc_context(STYLE):
             figure = Figure(figsize=(4.6, 2.9), layout="constrained")
             axes = figure.subplots()
             for number, (name, rows) in enumerate(runs.items()):

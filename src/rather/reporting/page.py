@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
+from pydantic import ValidationError
 
 from rather.errors import InputError, RunDirError
 from rather.reporting.figures import comparison_curves, training_curves
+from rather.reporting.findings import shown_findings, verdict_said
 from rather.reporting.tables import by_kind, comparison_rows, eval_rows, headline, provenance
+from rather.reporting.visible import visible
 from rather.reporting.words import words_for
 from rather.rundir import MANIFEST, STARTED, atomic_file, disk_error, read_manifest
 
 PAGE = "report.html"
-
-# Control characters, bidirectional overrides, and lone surrogates, which no file can hold.
-_HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+AUDIT_PAGE = "audit.html"
 
 # Where each part lies: in a demo's folder by step, in a single step's folder at its top.
 _PLACES = {
@@ -33,15 +33,18 @@ _PLACES = {
 
 
 def report(folder: str | Path) -> Path:
-    """Write `report.html` into a run's folder from what lies there, and return its path.
+    """Write `report.html` into a run's folder from what lies there (of an audit, `audit.html`), and return its path.
 
-    Raises RunDirError where the folder holds neither a training run nor an evaluation.
+    Raises RunDirError where the folder holds neither a training run nor an evaluation nor an audit.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise RunDirError(f"{folder} is no folder; name the --out of a demo, a training run or an evaluation")
-    if (folder / MANIFEST).is_file() and read_manifest(folder).get("step") == "train sweep":
+    step = read_manifest(folder).get("step") if (folder / MANIFEST).is_file() else None
+    if step == "train sweep":
         return _write(folder, "sweep.html.j2", _sweep_values(folder))
+    if step == "audit":
+        return _write(folder, "audit.html.j2", _audit_values(folder), page=AUDIT_PAGE)
     metrics, samples = _lines(folder, "metrics.jsonl"), _lines(folder, "samples.jsonl")
     figures, audit = _json(folder, "eval.json"), _json(folder, "audit.json")
     if not metrics and not figures:
@@ -54,6 +57,7 @@ def report(folder: str | Path) -> Path:
             "words": words,
             "curves": training_curves(metrics, words) if metrics else [],
             "audit": audit,
+            "groups": shown_findings(audit),
             "rows": eval_rows(figures),
             "samples": by_kind(samples),
             "refused": _lines(folder, "refused.jsonl"),
@@ -62,6 +66,22 @@ def report(folder: str | Path) -> Path:
             "provenance": provenance(manifests),
         }
     return _write(folder, "report.html.j2", values)
+
+
+def _audit_values(folder: Path) -> dict[str, Any]:
+    audit, manifests = _json(folder, "audit.json"), _manifests(folder)
+    with _wanting(folder):
+        words, groups = words_for(audit, {}), shown_findings(audit)
+        return {
+            "title": manifests["audit"].get("name", folder.resolve().name),
+            "words": words,
+            "audit": audit,
+            "groups": groups,
+            "said": verdict_said(audit, groups, words),
+            "refused": _lines(folder, "refused.jsonl"),
+            "manifests": manifests,
+            "provenance": provenance(manifests),
+        }
 
 
 def _sweep_values(folder: Path) -> dict[str, Any]:
@@ -86,18 +106,21 @@ def _wanting(folder: Path) -> Iterator[None]:
         yield
     except (KeyError, TypeError, AttributeError, UndefinedError) as error:
         raise InputError(f"{folder}: a file in it lacks what the page shows ({error}); run its steps again") from error
+    except ValidationError as error:
+        wrong = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise InputError(f"{folder}: audit.json is of another version (at {wrong}); run its step again") from error
 
 
-def _write(folder: Path, template: str, values: dict[str, Any]) -> Path:
+def _write(folder: Path, template: str, values: dict[str, Any], *, page: str = PAGE) -> Path:
     with _wanting(folder):
-        html = _environment().get_template(template).render(title=folder.resolve().name, **values)
-    page = folder / PAGE
+        html = _environment().get_template(template).render({"title": folder.resolve().name, **values})
+    path = folder / page
     try:
-        with atomic_file(page) as file:
+        with atomic_file(path) as file:
             file.write(html)
     except OSError as error:
-        raise disk_error(error, page) from error
-    return page
+        raise disk_error(error, path) from error
+    return path
 
 
 def _environment() -> Environment:
@@ -107,8 +130,7 @@ def _environment() -> Environment:
 
 
 def _visible(value: Any) -> Any:
-    """Text with the characters shown that would reorder, hide or break what a reader sees."""
-    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value) if type(value) is str else value
+    return visible(value) if type(value) is str else value
 
 
 def _find(folder: Path, name: str) -> Path | None:

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rather.auditing import Audit, Packed, Thresholds
+from pydantic import ValidationError
+
+from rather.auditing import Audit, Packed, Thresholds, fixing
 from rather.auditing import audit as check
+from rather.auditing.findings import Tokenised
 from rather.auditing.given_judgments import Judgments, holds_judgments, load_judgments
-from rather.errors import ConfigError, InputError
-from rather.formats import Source, keep_examples, name_of, require_clean, say_refused
-from rather.records import Example, Judgment
+from rather.errors import ConfigError, InputError, RunDirError
+from rather.formats import (
+    Refusal,
+    Source,
+    data_hash,
+    keep_examples,
+    load_examples,
+    name_of,
+    require_clean,
+    say_refused,
+    write_refused,
+)
+from rather.progress import say, task
+from rather.records import Example, Judgment, content_id
+from rather.rundir import open_run, require_usable, write_json
+
+AUDIT, REFUSED = "audit.json", "refused.jsonl"
 
 
 def audit(
     pairs: Source | Judgments | None = None,
     *,
+    out: str | Path | None = None,
     judgments: Judgments | None = None,
     answers: str | Path | None = None,
     model: str | None = None,
@@ -27,45 +47,185 @@ def audit(
     allow: Mapping[str, str] | None = None,
     thresholds: Path | None = None,
     skip_bad: bool = False,
+    heldout: Source | None = None,
+    ches: int | None = None,
+    fix: str | Path | None = None,
+    fix_with: Sequence[str] = (),
 ) -> Audit:
     """What `pairs` would teach. With `model`, also how they look through its tokenizer and chat template.
 
-    judgments: what people and judges said, to see whether they can be relied on. `pairs` may be judgments themselves, which are
-    then audited alone.
-    answers: the file of the pairs of answers that votes name by id.
-    thresholds: a TOML file that changes when a check warns or stops.
-    Raises InputError for rows that cannot be used (unless `skip_bad`), ConfigError for what does nothing, and ModelError.
+    out: a folder for audit.json and refused.jsonl, of which `rather.report` makes a page. The same call on the same folder reads
+    what is there. judgments: what people and judges said, to see whether they can be relied on. `pairs` may be judgments
+    themselves, which are then audited alone. answers: the file of the pairs of answers that votes name by id. thresholds: a TOML
+    file that changes when a check warns or stops. heldout: examples that will be measured and not trained on: is their prompt
+    among these? ches: of so many pairs the CHES score by `model`. fix: a file for a cleaned copy, its log beside it, by the
+    operations `fix_with`.
+
+    Raises InputError for rows that cannot be used (unless `skip_bad`), ConfigError, ModelError and RunDirError.
     """
     limits = Thresholds() if thresholds is None else Thresholds.read(thresholds)
     source, said = _told_apart(pairs, judgments)
     if said is None and answers is not None:
         raise ConfigError("--answers does nothing without votes")
-    heard = [] if said is None else _heard(said, answers, limit=limit if source is None else None, skip_bad=skip_bad)
     if source is None:
-        idle = {"--model": model, "--as-chat": as_chat, "--intended": intended}
-        for flag, value in idle.items():
-            if value:
-                raise ConfigError(f"{flag} does nothing: it is about pairs, and these are judgments")
-        return check([], judgments=heard, allow=allow, thresholds=limits)
-    pairs = source
+        _require_about_judgments(model, as_chat, intended, heldout, ches, fix, fix_with)
+    else:
+        _require_sense(source, model=model, ches=ches, fix=fix, fix_with=fix_with)
+    if out is not None:
+        require_usable(Path(out))
+    heard = _heard(said, answers, limit=limit if source is None else None, skip_bad=skip_bad)
+    seen = (
+        _Seen([], None, [], 0)
+        if source is None
+        else _read(source, model=model, limit=limit, as_chat=as_chat, max_length=max_length, skip_bad=skip_bad)
+    )
+    held = [] if heldout is None else load_examples(heldout, as_chat=as_chat)[0]
+
+    def look() -> Audit:
+        scores = {} if ches is None or model is None else _ches(model, seen.tokenised or (), ches)
+        return check(
+            seen.records, intended=intended, tokenised=seen.tokenised, judgments=heard, allow=allow, thresholds=limits,
+            heldout=held, ches=scores,
+        )  # fmt: skip
+
+    if fix is not None:
+        _fix(seen.records, Path(fix), fix_with)
+    if out is None:
+        return look()
+    config = {
+        "model": model,
+        "limit": limit,
+        "as_chat": as_chat,
+        "max_length": max_length if model else None,
+        "intended": list(intended),
+        "allow": dict(allow or {}),
+        "thresholds": limits.model_dump(mode="json", exclude_defaults=True),
+        "skip_bad": skip_bad,
+        "ches": ches,
+    }
+    inputs = seen.inputs(model)
+    if heldout is not None:
+        inputs["heldout"] = data_hash(held)
+    if heard:
+        inputs["judgments"] = content_id([judgment.id for judgment in heard])
+    with open_run(Path(out), step="audit", config=config, inputs=inputs) as run:
+        if run.done:
+            say(f"{out}: already audited")
+            return read_audit(run.path)
+        result = look()
+        write_refused(run.path / REFUSED, seen.refused)
+        write_json(run.path / AUDIT, result.as_json())
+        run.finish(
+            outputs=(AUDIT, REFUSED),
+            name=Path(_name(said if source is None else source)).name,
+            pairs=len(seen.records),
+            judgments=len(heard),
+            rows=seen.rows,
+            refused=len(seen.refused),
+            verdict=result.verdict,
+        )
+    return result
+
+
+def _name(source: Any) -> str:
+    return str(source) if isinstance(source, str | Path) else "judgments" if source else "pairs"
+
+
+def read_audit(folder: Path) -> Audit:
+    """The audit that lies in a folder. Raises RunDirError for a file that no audit of this version wrote."""
+    file = folder / AUDIT
+    try:
+        return Audit.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise RunDirError(
+            f"{file} is damaged or of another version; remove {folder} or choose another --out"
+        ) from error
+
+
+def _require_sense(
+    pairs: Source, *, model: str | None, ches: int | None, fix: str | Path | None, fix_with: Sequence[str]
+) -> None:
+    """Raise ConfigError for options that cannot act."""
+    if ches is not None and model is None:
+        raise ConfigError("--ches does nothing without --model")
+    if fix is None:
+        if fix_with:
+            raise ConfigError("--fix-with does nothing without --fix")
+        return
+    if Path(fix).suffix != ".jsonl":
+        raise ConfigError(f"--fix {fix}: is written as JSON lines; name a .jsonl file")
+    if isinstance(pairs, str | Path) and Path(fix).resolve() == Path(pairs).resolve():
+        raise ConfigError(f"--fix {fix}: is the input itself; name another file")
+
+
+def _fix(records: Sequence[Example], out: Path, operations: Sequence[str]) -> None:
+    fixed = fixing.fix(records, operations or None)
+    try:
+        log = fixing.write_fixed(fixed, out)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror or error}); name another file") from error
+    for line in fixed.lines():
+        say(line)
+    say(f"fix: {out}, every change in {log}")
+
+
+def _ches(model: str, tokenised: Sequence[Any], at_most: int) -> dict[int, float]:
+    """Place → CHES score per token, of about `at_most` pairs at even distances."""
+    if not tokenised or len(tokenised[0].samples) != 2:
+        raise ConfigError("--ches is for pairs")
+    from rather.model import load
+    from rather.model.ches import ches_scores
+
+    places = range(0, len(tokenised), -(-len(tokenised) // at_most))
+    weights = load(model).model.eval()
+    found = {}
+    with task("CHES", len(places)) as shown:
+        for place in places:
+            found[place] = float(ches_scores(weights, [tokenised[place].samples], by_length=True)[0])
+            shown.advance()
+    return found
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was read: the records, as a model sees them where one was named, and what was refused."""
+
+    records: Sequence[Example]
+    tokenised: Sequence[Any] | None
+    refused: list[Refusal]
+    rows: int
+
+    def inputs(self, model: str | None) -> dict[str, str]:
+        """Content hashes for the manifest; that of the pairs is the one that a training run of them has."""
+        found = {"pairs": data_hash(self.records)} if len(self.records) else {}
+        if model is not None:
+            from rather.model import model_hash
+
+            found["model"] = model_hash(model)
+        return found
+
+
+def _read(
+    pairs: Source, *, model: str | None, limit: int | None, as_chat: bool, max_length: int, skip_bad: bool
+) -> _Seen:
     # Without a model records wait in columns: a million pairs are then a tenth of a workstation's memory.
     given: Sequence[Example]
     given, refused, rows = keep_examples(pairs, Packed if model is None else list, limit=limit, as_chat=as_chat)
-    tokenised = None
+    tokenised: Sequence[Tokenised] | None = None
     if model is not None:
         # Only here: an audit of the data alone needs no torch.
         from rather.model import Renderer, load_tokenizer
         from rather.training.prepare import tokenise_examples
 
-        tokenised, unfit = tokenise_examples(given, Renderer(load_tokenizer(model), max_length=max_length))
-        given = [item.record for item in tokenised]
+        found, unfit = tokenise_examples(given, Renderer(load_tokenizer(model), max_length=max_length))
+        given, tokenised = [item.record for item in found], found
         refused += unfit
     if not skip_bad:
         require_clean(refused, rows)
     if not given:
         raise InputError(f"{name_of(pairs)}: no usable pair in {rows:,} rows")
     say_refused(refused, rows)
-    return check(given, intended=intended, tokenised=tokenised, judgments=heard, allow=allow, thresholds=limits)
+    return _Seen(given, tokenised, refused, rows)
 
 
 def _told_apart(pairs: Any, judgments: Judgments | None) -> tuple[Source | None, Judgments | None]:
@@ -83,7 +243,9 @@ def _told_apart(pairs: Any, judgments: Judgments | None) -> tuple[Source | None,
     return None, pairs
 
 
-def _heard(source: Judgments, answers: str | Path | None, *, limit: int | None, skip_bad: bool) -> list[Judgment]:
+def _heard(source: Judgments | None, answers: str | Path | None, *, limit: int | None, skip_bad: bool) -> list[Judgment]:
+    if source is None:
+        return []
     judgments, refused, rows = load_judgments(source, answers=answers, limit=limit)
     if not skip_bad:
         require_clean(refused, rows)
@@ -93,3 +255,22 @@ def _heard(source: Judgments, answers: str | Path | None, *, limit: int | None, 
         )
     say_refused(refused, rows)
     return judgments
+
+
+def _require_about_judgments(
+    model: str | None,
+    as_chat: bool,
+    intended: Sequence[str],
+    heldout: Source | None,
+    ches: int | None,
+    fix: str | Path | None,
+    fix_with: Sequence[str],
+) -> None:
+    """Raise ConfigError for options that are about pairs."""
+    idle = {
+        "--model": model, "--as-chat": as_chat, "--intended": intended, "--heldout": heldout, "--ches": ches, "--fix": fix,
+        "--fix-with": fix_with,
+    }  # fmt: skip
+    for flag, value in idle.items():
+        if value:
+            raise ConfigError(f"{flag} does nothing: it is about pairs, and these are judgments")

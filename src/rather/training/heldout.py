@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from rather.errors import InputError
-from rather.formats import Refusal, Source, load_examples, name_of, require_clean, say_refused
+from rather.formats import Refusal, Source, data_hash, load_examples, name_of, require_clean, say_refused
 from rather.model import Renderer, TokenExample
 from rather.progress import say
 from rather.training.baseline import Baseline
@@ -34,7 +33,7 @@ class HeldOutPairs:
     @property
     def data_hash(self) -> str:
         """SHA-256 over the ids of the pairs in order."""
-        return hashlib.sha256("\n".join(item.record.id for item in self.token_pairs).encode()).hexdigest()
+        return data_hash([item.record for item in self.token_pairs])
 
 
 def read_held_out(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from rather.auditing import Audit, Thresholds, audit, require_no_stop
+from rather.auditing.sampling import by_prompt
 from rather.errors import InputError, RowError
-from rather.formats import Refusal, Source, load_examples, name_of, require_clean, say_refused
+from rather.formats import Refusal, Source, data_hash, load_examples, name_of, require_clean, say_refused
 from rather.model import Renderer, TokenExample, TokenPair
 from rather.progress import say
 from rather.records import Example, Pair
+
+# Of a larger set training audits those of so many pairs that it takes seconds; `rather audit` looks at all.
+AUDITED = 20_000
 
 RecordT = TypeVar("RecordT", bound=Example)
 MadeT = TypeVar("MadeT")
@@ -31,7 +34,7 @@ class Prepared:
     @property
     def data_hash(self) -> str:
         """SHA-256 over the ids of the pairs in order: what is trained, wherever it was stored."""
-        return hashlib.sha256("\n".join(item.record.id for item in self.token_pairs).encode()).hexdigest()
+        return data_hash([item.record for item in self.token_pairs])
 
 
 def tokenise(pairs: Sequence[Pair], renderer: Renderer) -> tuple[list[TokenPair], list[Refusal]]:
@@ -83,8 +86,12 @@ def prepare(
         say(
             "note: plain-text pairs are trained without the model's chat template; --as-chat makes each prompt a user turn"
         )
-    records = [item.record for item in token_pairs]
-    result = audit(records, intended=intended, tokenised=token_pairs, allow=allow, thresholds=limits)
+    places, sample = by_prompt([item.record for item in token_pairs], AUDITED)
+    looked_at = [token_pairs[place] for place in places]
+    records = [item.record for item in looked_at]
+    result = audit(
+        records, intended=intended, tokenised=looked_at, allow=allow, thresholds=limits, sample=sample
+    )
     for line in result.lines():
         say(line)
     require_no_stop(result)

@@ -45,6 +45,7 @@ from rather.training.adapter import Adapted, add_lora, held_in_fp32, merged, sav
 from rather.training.allocator import give_back_memory, keep_freed_memory
 from rather.training.baseline import Baseline
 from rather.training.batches import Update, micro_batches
+from rather.training.card import CARD, model_card
 from rather.training.checkpoint import (
     Progress,
     best_weights,
@@ -241,17 +242,18 @@ def _train(run: RunDir, material: Material, config: TrainConfig) -> TrainResult:
             learner, plan, done, metrics=run.path / METRICS, checkpoints=run.path / CHECKPOINTS, began=began, log=log
         )
     best = outcome.best
+    card = model_card(model, config, ready.audit, run.identity["inputs"], pairs=len(ready.token_pairs))
     if best is not None:
         load_weights(best_weights(run.path / CHECKPOINTS, best), policy)
         # A copy, because folding an adapter in ends it; without one, the policy itself.
         whole = copy.deepcopy(policy) if isinstance(policy, Adapted) and held_in_fp32(policy) else policy
-        _save(run.path / BEST, whole, loaded, config)
+        _save(run.path / BEST, whole, loaded, config, card)
         last = latest_checkpoint(run.path / CHECKPOINTS)
         assert last is not None
         load_weights(last, policy)
     if isinstance(policy, Adapted):
         _save_adapter(run.path / ADAPTER, policy, loaded, config)
-    _save(run.path / MODEL, policy, loaded, config)
+    _save(run.path / MODEL, policy, loaded, config, card)
     run.finish(
         outputs=(MODEL, *([BEST] if best else []), *([ADAPTER] if config.lora_rank else []), METRICS, REFUSED, AUDIT),
         pairs=len(ready.token_pairs),
@@ -263,7 +265,7 @@ def _train(run: RunDir, material: Material, config: TrainConfig) -> TrainResult:
         packed=packed,
         in_force={**config.in_force, "save_every": config.save_every, "token_budget": learner.token_budget},
         machine=machine(loaded.model.device),
-        audit={"verdict": ready.audit.verdict, "allowed": dict(ready.audit.allowed)},
+        audit=ready.audit.in_short(),
         base_model=model,
         last=outcome.last,
         warnings=outcome.warnings,
@@ -273,8 +275,8 @@ def _train(run: RunDir, material: Material, config: TrainConfig) -> TrainResult:
     return _result(run)
 
 
-def _save(folder: Path, policy: torch.nn.Module, loaded: Loaded, config: TrainConfig) -> None:
-    """As a plain model folder, with an adapter folded in: into fp32, or into the base as it is stored."""
+def _save(folder: Path, policy: torch.nn.Module, loaded: Loaded, config: TrainConfig, card: str) -> None:
+    """As a plain model folder with its card, an adapter folded in: into fp32, or into the base as it is stored."""
     with atomic_folder(folder) as scratch:
         if not isinstance(policy, Adapted) or held_in_fp32(policy):
             whole = Loaded(merged(policy), loaded.tokenizer, loaded.path)
@@ -284,6 +286,7 @@ def _save(folder: Path, policy: torch.nn.Module, loaded: Loaded, config: TrainCo
                 save_tokenizer(loaded.tokenizer, Path(adapter))
                 whole = Loaded(with_adapter(adapter).model, loaded.tokenizer, loaded.path)
         save(whole, scratch, system_prompt=config.system_prompt)
+        (scratch / CARD).write_text(card, encoding="utf-8")
 
 
 def _save_adapter(folder: Path, policy: Adapted, loaded: Loaded, config: TrainConfig) -> None:

@@ -1,4 +1,4 @@
-"""Prompts that are nearly the same are found and stay on one side."""
+"""Texts that are nearly the same are found."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rather.pairing.nearby import near_duplicates, shingles
-from rather.pairing.split import held_out
+from rather.stats.nearby import _hashes, near_duplicates, shingles
 
 LONG = "Please write a short poem about the old harbour in winter, with a boat, a gull and a lamp"
 
@@ -36,7 +35,7 @@ def test_near_or_not(one: str, other: str, near: bool) -> None:
 
 def test_the_share_is_jaccards() -> None:
     # "abcdef" has the shingles abcde, bcdef; "abcdeg" abcde, bcdeg: one of three in common
-    one, other = set(shingles("abcdef").tolist()), set(shingles("abcdeg").tolist())
+    one, other = shingles("abcdef"), shingles("abcdeg")
     assert (len(one), len(other), len(one & other)) == (2, 2, 1)
 
 
@@ -50,28 +49,19 @@ def test_most_near_prompts_are_found_among_many() -> None:
     assert len(set(found[:1000].tolist())) == 1000
 
 
-@given(st.permutations(range(8)))
-def test_the_side_does_not_depend_on_order(order: list[int]) -> None:
-    texts = [f"Question number {n}: {LONG[n * 3 :]}" for n in range(4)] + [
-        f"{n} {n} {n} quite another {n * n}" for n in range(4)
-    ]
-    lots = np.random.default_rng(0).integers(0, 2**63, 8, dtype=np.uint64)
-    straight = held_out(texts, lots, 0.5)[0]
-    mixed = held_out([texts[place] for place in order], lots[list(order)], 0.5)[0]
-    assert [bool(straight[place]) for place in order] == mixed.tolist()
+def test_no_texts() -> None:
+    assert near_duplicates([]).tolist() == []
 
 
-def test_near_prompts_are_on_one_side_and_the_share_holds() -> None:
-    texts = [
-        text
-        for n in range(400)
-        for text in (
-            f"Tell me of {n * 7919} and {n * 104729}, at length",
-            f"tell me of {n * 7919} and {n * 104729} at length!",
-        )
-    ]
-    lots = np.random.default_rng(1).integers(0, 2**63, 800, dtype=np.uint64) * np.uint64(2)
-    held, near = held_out(texts, lots, 0.25)
-    assert near == 800
-    assert (held[::2] == held[1::2]).all()
-    assert 0.17 < held.mean() < 0.33
+@given(st.lists(st.text("aB 好.,é_-İ", max_size=12), min_size=1, max_size=5))
+def test_texts_together_are_hashed_as_each_alone(texts: list[str]) -> None:
+    """And each has as many hashes as distinct shingles."""
+    hashes, counts = _hashes(texts)
+    parts = [np.unique(part).tolist() for part in np.split(hashes, np.cumsum(counts)[:-1])]
+    assert parts == [np.unique(_hashes([text])[0]).tolist() for text in texts]
+    assert [len(part) for part in parts] == [len(shingles(text)) for text in texts]
+
+
+def test_shingles() -> None:
+    assert shingles("The  Cat!") == {"the c", "he ca", "e cat"}
+    assert (shingles("是"), shingles("?!"), shingles("")) == ({"是"}, {"?!"}, {" "})
