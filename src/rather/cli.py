@@ -131,7 +131,7 @@ def audit(
     allow: Allow = None,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Say what pairs would really teach, and whether those who judged can be relied on. Exit status 0 for pass and warn, 2 for stop.
+    """Say what pairs would really teach, and whether to rely on who judged. Exit status 0 for pass and warn, 2 for stop.
 
     Parameters
     ----------

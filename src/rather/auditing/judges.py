@@ -21,7 +21,8 @@ _SIDES = {FIRST: "first", SECOND: "second"}
 def side_bias(given: AuditInput) -> list[Finding]:
     """Who names the answer shown first too often, or too rarely, by a binomial test for each judge."""
     panel = given.panel
-    mask = panel.apart & panel.votes.sided & (panel.votes.outcome != TIE) & ~panel.of_judges(panel.gold)
+    mask = panel.apart & panel.once_each_way & panel.votes.sided & (panel.votes.outcome != TIE)
+    mask &= ~panel.of_judges(panel.gold)
     if not mask.any():
         return []
     named, first = panel.count(mask), panel.count(mask & (panel.votes.outcome == FIRST))

@@ -98,7 +98,7 @@ def length_preference(given: AuditInput) -> list[Finding]:
 def _longer(panel: Panel) -> tuple[Bools, Bools]:
     """Votes that name the longer answer, and those that are counted: for one of two answers unlike in length [V]."""
     first, second = panel.length[panel.votes.first], panel.length[panel.votes.second]
-    counted = panel.apart & (panel.votes.outcome != TIE) & (first != second) & (first >= 0) & (second >= 0)
+    counted = panel.apart & panel.once & (panel.votes.outcome != TIE) & (first != second) & (first >= 0) & (second >= 0)
     return (panel.votes.outcome == FIRST) == (first > second), counted & ~panel.of_judges(panel.gold)
 
 
