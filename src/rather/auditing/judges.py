@@ -99,7 +99,7 @@ def swap_flips(given: AuditInput) -> list[Finding]:
     message = "too few pairs were shown in both orders to say how often verdicts change"
     if len(order):
         said = [
-            f"in {share[j]:.0%} of {count(int(pairs[j]), 'pair')}{_towards(to_first[j], to_second[j], q[j])}"
+            f"in {share[j]:.0%} of {count(int(pairs[j]), 'pair')}{_towards(float(to_first[j]), float(to_second[j]), float(q[j]))}"
             for j in order
         ]
         message = f"shown in both orders, verdicts change: {names(panel, order, said)}"

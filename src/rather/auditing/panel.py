@@ -220,7 +220,8 @@ class _Columns:
                     apart = after == number % 2 == 0
                     self.votes.append((first, second, outcome, judge, _sided(said), row, apart, np.nan))
         elif isinstance(said, Rating):
-            key = (said.aspect, *(said.scale or (None, None)))
+            low, high = said.scale or (None, None)
+            key = (said.aspect, low, high)
             scale = self.scales.setdefault(key, len(self.scales))
             self.rated.append((self._item(said, 0), judge, said.score, scale, row))
 
