@@ -33,7 +33,7 @@ def audit(
     fix: Path | None = None,
     fix_with: Words = None,
 ) -> int:
-    """Say what pairs would really teach, and whether those who judged can be relied on. Exit status 0 for pass and warn, 2 for stop.
+    """Say what pairs would really teach, and whether to rely on who judged. Exit status 0 for pass and warn, 2 for stop.
 
     Parameters
     ----------

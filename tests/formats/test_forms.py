@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ OPENAI: dict[str, Any] = {
     "preferred_output": A,
     "non_preferred_output": B,
 }
+LLMBAR: dict[str, Any] = {"input": "Why?", "output_1": "So.", "output_2": "Because.", "label": 2}
 ALPACA = {"instruction": "Add.", "input": "1, 2", "chosen": "3", "rejected": "4"}
 
 
@@ -222,6 +224,7 @@ FIRST_ROWS = {
     "shp": SHP,
     "alpaca": ALPACA,
     "nectar": NECTAR,
+    "llmbar": LLMBAR,
     "trl": TARGETS["trl"].write(CHAT),
     "ranked": {"prompt": "Q", "ranked": ["a", "b"]},
     "unpaired": {"prompt": "Q", "completion": "a", "label": True},
@@ -329,3 +332,22 @@ def test_a_csv_of_pairs_is_read_and_a_missing_header_is_said(write_file: WriteFi
     assert [refusal.place for refusal in reading.refused] == [f"{path}:3"]
     with pytest.raises(InputError, match=r'headless.csv:2: has no "chosen" \(it has Why\?, a, b\)'):
         read_pairs(write_file("Why?,a,b\nWho?,a,b\n", "headless.csv"))
+
+
+class TestLLMBar:
+    @pytest.mark.parametrize(("label", "chosen"), [(1, "So."), (2, "Because."), ("2", "Because.")])
+    def test_the_label_is_the_number_of_the_better_output(self, write_file: WriteFile, label: int | str, chosen: str):
+        reading = read_pairs(write_file([{**LLMBAR, "label": label}], "Natural.jsonl"))
+        (pair,) = reading.pairs
+        assert (reading.format, pair.chosen, pair.prompt) == ("llmbar", chosen, (user("Why?"),))
+
+    @pytest.mark.parametrize("label", [0, 3, True, None, "first"])
+    def test_another_label_is_refused(self, write_file: WriteFile, label: Any):
+        (refusal,) = read_pairs(write_file([LLMBAR, {**LLMBAR, "label": label}])).refused
+        assert refusal.reason.endswith("it must be 1 or 2, the number of the better output")
+
+    def test_the_published_files(self, shared_data: Callable[[str], Path]):
+        counts = {name: read_pairs(shared_data(f"llmbar/{name}.json")) for name in ("Natural", "GPTInst", "GPTOut")}
+        assert {name: (r.format, len(r.pairs), len(r.refused)) for name, r in counts.items()} == {
+            "Natural": ("llmbar", 100, 0), "GPTInst": ("llmbar", 92, 0), "GPTOut": ("llmbar", 47, 0),
+        }  # fmt: skip

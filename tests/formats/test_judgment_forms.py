@@ -444,6 +444,33 @@ class TestNectar:
         ]
 
 
+LLMBAR: dict[str, Any] = {
+    "input": "Why?",
+    "output_1": "So.",
+    "output_2": "Because.",
+    "label": 2,
+    "results": [{"swap = False": {"winner": "2"}, "swap = True": {"winner": "1"}}],
+}
+
+
+class TestLLMBar:
+    def test_a_verdict_in_each_order_beside_the_label(self, write_file: WriteFile):
+        form, said, refused = read(write_file, [LLMBAR], "Natural_judge_x.jsonl")
+        assert (form, refused) == ("llmbar", [])
+        assert [(v.judge, v.by, v.answers, v.verdict) for v in said if isinstance(v, Comparison)] == [
+            ("label", "person", ("So.", "Because."), "b"),
+            ("Natural_judge_x", "model", ("So.", "Because."), "b"),
+            ("Natural_judge_x", "model", ("Because.", "So."), "b"),  # output 1, which was shown second
+        ]
+        assert [v.tags.get("gold") for v in said] == ["label", None, None]
+
+    def test_an_order_without_a_verdict_is_refused_alone(self, write_file: WriteFile):
+        row = {**LLMBAR, "results": [{"swap = False": {"winner": None}, "swap = True": {"winner": "1"}}]}
+        _, said, (refusal,) = read(write_file, [row])
+        assert len(said) == 2
+        assert refusal.reason == "\"swap = False winner\" is 'None'; it must be 1 or 2, the number of the better output"
+
+
 FIRST_ROWS: dict[str, dict[str, Any]] = {
     "native": {"prompt": "Q", "answers": ["a", "b"], "judge": "x", "verdict": "a"},
     "nectar": NECTAR,
@@ -452,6 +479,7 @@ FIRST_ROWS: dict[str, dict[str, Any]] = {
     "labelstudio": task(pairwise("left")),
     "alpacaeval": ALPACAEVAL,
     "arena": arena(),
+    "llmbar": LLMBAR,
     "events": {"user": "7", "prompt": "Q", "response": "a", "event": "like"},
     "ratings": {"prompt": "Q", "response": "a", "score": 1},
 }

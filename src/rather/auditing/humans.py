@@ -120,7 +120,7 @@ def _rivals(panel: Panel, judges: Ints, unit: Ints, judge: Ints, right: Bools) -
                 continue
             a, b = of[one][1][here], of[other][1][there]
             wins = sorted([(int((a & ~b).sum()), one), (int((b & ~a).sum()), other)], reverse=True)
-            p = float(np.nan_to_num(mcnemar(wins[0][0], wins[1][0]), nan=1.0))
+            p = float(np.nan_to_num(mcnemar(np.array(wins[0][0]), np.array(wins[1][0])), nan=1.0))
             rows.append({
                 "better": panel.judges[wins[0][1]], "worse": panel.judges[wins[1][1]], "pairs": len(shared),
                 "only_better": wins[0][0], "only_worse": wins[1][0],

@@ -21,7 +21,8 @@ _SIDES = {FIRST: "first", SECOND: "second"}
 def side_bias(given: AuditInput) -> list[Finding]:
     """Who names the answer shown first too often, or too rarely, by a binomial test for each judge."""
     panel = given.panel
-    mask = panel.apart & panel.votes.sided & (panel.votes.outcome != TIE) & ~panel.of_judges(panel.gold)
+    mask = panel.apart & panel.once_each_way & panel.votes.sided & (panel.votes.outcome != TIE)
+    mask &= ~panel.of_judges(panel.gold)
     if not mask.any():
         return []
     named, first = panel.count(mask), panel.count(mask & (panel.votes.outcome == FIRST))
@@ -98,7 +99,7 @@ def swap_flips(given: AuditInput) -> list[Finding]:
     message = "too few pairs were shown in both orders to say how often verdicts change"
     if len(order):
         said = [
-            f"in {share[j]:.0%} of {count(int(pairs[j]), 'pair')}{_towards(to_first[j], to_second[j], q[j])}"
+            f"in {share[j]:.0%} of {count(int(pairs[j]), 'pair')}{_towards(float(to_first[j]), float(to_second[j]), float(q[j]))}"
             for j in order
         ]
         message = f"shown in both orders, verdicts change: {names(panel, order, said)}"

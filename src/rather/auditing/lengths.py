@@ -68,7 +68,11 @@ def length_preference(given: AuditInput) -> list[Finding]:
     blind = int(((pairs > 0) & ~np.isin(np.arange(size), found) & ~(sought <= 2 * LIMITS.length_equal)).sum())
     message = f"no preference for length found in {count(len(known))}"
     if len(found):
-        said = names(panel, found, [_said(share[j], bare[0][j], pairs[j], bool(with_others[j])) for j in found])
+        said = names(
+            panel,
+            found,
+            [_said(float(share[j]), float(bare[0][j]), int(pairs[j]), bool(with_others[j])) for j in found],
+        )
         message = f"{len(found):,} of {count(len(known))} judge by length: {said}"
     total = [float(part) for part in wilson((counted & longer_V).sum(), np.array(counted.sum()))]
     message += f"; all together name the longer answer in {total[0]:.0%}"
@@ -98,7 +102,7 @@ def length_preference(given: AuditInput) -> list[Finding]:
 def _longer(panel: Panel) -> tuple[Bools, Bools]:
     """Votes that name the longer answer, and those that are counted: for one of two answers unlike in length [V]."""
     first, second = panel.length[panel.votes.first], panel.length[panel.votes.second]
-    counted = panel.apart & (panel.votes.outcome != TIE) & (first != second) & (first >= 0) & (second >= 0)
+    counted = panel.apart & panel.once & (panel.votes.outcome != TIE) & (first != second) & (first >= 0) & (second >= 0)
     return (panel.votes.outcome == FIRST) == (first > second), counted & ~panel.of_judges(panel.gold)
 
 

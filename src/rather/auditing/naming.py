@@ -29,10 +29,10 @@ class Judged:
     """
 
     panel: Panel
-    found: Sequence[int]
-    known: Sequence[int]
+    found: Sequence[int] | Ints
+    known: Sequence[int] | Ints
     too_few: int
-    order: Sequence[int]
+    order: Sequence[int] | Ints
     rows: Ints
     why: Callable[[int], str]
 
@@ -74,12 +74,12 @@ def could_not(judges: int, what: str) -> str:
     return f"; in {judges:,} {what} could not have been found, for want of votes" if judges else ""
 
 
-def plain(value: float) -> float | None:
+def plain(value: Any) -> float | None:
     """A number as JSON has it, to four digits; None for what cannot be said."""
     return None if np.isnan(value) else round(float(value), 4)
 
 
-def interval(value: float, low: float, high: float) -> dict[str, Any]:
+def interval(value: Any, low: Any, high: Any) -> dict[str, Any]:
     """A value with its 95 % interval."""
     return {"value": plain(value), "interval": None if np.isnan(value) else [plain(low), plain(high)]}
 
@@ -89,7 +89,7 @@ def agreement_row(found: Agreement) -> dict[str, Any]:
     return {**interval(found.value, found.low, found.high), "pairs": found.units}
 
 
-def table(panel: Panel, order: Iterable[int], columns: dict[str, Any]) -> list[dict[str, Any]]:
+def table(panel: Panel, order: Iterable[int] | Ints, columns: dict[str, Any]) -> list[dict[str, Any]]:
     """A row for each judge, its columns from functions or arrays; at most `ROWS`."""
     rows = []
     for judge in list(order)[:ROWS]:
@@ -103,7 +103,7 @@ def table(panel: Panel, order: Iterable[int], columns: dict[str, Any]) -> list[d
     return rows
 
 
-def names(panel: Panel, judges: Sequence[int], about: Sequence[str]) -> str:
+def names(panel: Panel, judges: Sequence[int] | Ints, about: Sequence[str]) -> str:
     """The first few of these judges with what is said of each: "15 (first in 94 % of 343), 20 (…) and 3 more"."""
     said = [f"{panel.judges[judge]} ({why})" for judge, why in zip(judges[:NAMES], about, strict=False)]
     more = len(judges) - len(said)
@@ -119,7 +119,7 @@ def bars(
     panel: Panel,
     title: str,
     unit: str,
-    order: Sequence[int],
+    order: Sequence[int] | Ints,
     columns: tuple[Floats, Floats, Floats],
     mark: float | None,
 ) -> Bars:

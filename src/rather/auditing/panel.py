@@ -103,10 +103,17 @@ class Panel:
 
     @cached_property
     def once(self) -> Bools:
-        """True of the first vote of each judge on each pair [V]."""
-        keys = self.unit * max(len(self.judges), 1) + self.votes.judge
+        """True of the first vote of each judge on each pair: one who is asked again is no second witness [V]."""
+        return self._first_of(self.unit)
+
+    @cached_property
+    def once_each_way(self) -> Bools:
+        """True of the first vote of each judge on each pair in each order [V]."""
+        return self._first_of(self.unit * 2 + (self.votes.first > self.votes.second))
+
+    def _first_of(self, what: Ints) -> Bools:
         first = np.zeros(len(self), bool)
-        first[np.unique(keys, return_index=True)[1]] = True
+        first[np.unique(what * max(len(self.judges), 1) + self.votes.judge, return_index=True)[1]] = True
         return first
 
     @cached_property
@@ -213,7 +220,8 @@ class _Columns:
                     apart = after == number % 2 == 0
                     self.votes.append((first, second, outcome, judge, _sided(said), row, apart, np.nan))
         elif isinstance(said, Rating):
-            key = (said.aspect, *(said.scale or (None, None)))
+            low, high = said.scale or (None, None)
+            key = (said.aspect, low, high)
             scale = self.scales.setdefault(key, len(self.scales))
             self.rated.append((self._item(said, 0), judge, said.score, scale, row))
 

@@ -35,9 +35,10 @@ def reliability(given: AuditInput) -> list[Finding]:
     about = [
         f"skill {fit.skill[j]:.2f} [{fit.skill_low[j]:.2f}, {fit.skill_high[j]:.2f}], {votes[j]:,} votes" for j in found
     ]
-    message = f"each of {count(len(known))} with {LIMITS.least_votes} votes or more follows the answers"
+    message = f"nobody of {count(len(known))} with {LIMITS.least_votes} votes or more certainly ignores the answers"
     if len(found):
-        message = f"{len(found):,} of {count(len(known))} do not look at the answers, or say the opposite: "
+        less = f"less than {LIMITS.skill:.0%} as well as the average vote does"
+        message = f"{len(found):,} of {count(len(known))} certainly follow the answers {less}: "
         message += f"{names(panel, found, about)}; {share:.0%} of all votes are theirs"
     gainsaid = contrary(panel)
     rows = worst_votes(panel, np.isin(panel.votes.judge, found) & (panel.votes.outcome != TIE))
@@ -69,7 +70,7 @@ def reliability(given: AuditInput) -> list[Finding]:
 def tie_rate(given: AuditInput) -> list[Finding]:
     """Judges who call far more, or far fewer, ties than the others."""
     panel = given.panel
-    mask = panel.apart & ~panel.of_judges(panel.gold)
+    mask = panel.apart & panel.once & ~panel.of_judges(panel.gold)
     votes, ties = panel.count(mask), panel.count(mask & (panel.votes.outcome == TIE))
     known = np.flatnonzero(votes >= LIMITS.least_votes)
     if len(known) < CROWD:

@@ -19,16 +19,16 @@ class PeopleLimits(Config):
     """Nothing is said of agreement on fewer pairs that two judged."""
     least_repeats: PositiveInt = 10
     """Nothing is said of a judge's consistency from fewer repetitions, nor of its flips from fewer pairs in both orders."""
-    alpha_warn: Probability = 0.4
+    alpha_warn: Probability = 0.2
     """Agreement (α, or AC1 where labels are skewed) warns if its interval lies below."""
     alpha_stop: Probability = 0.1
     """Agreement stops if its interval lies below: labels are then close to noise."""
     skewed: Probability = 0.8
     """Labels are skewed where one value has at least this share of the votes: AC1 is read in place of α."""
-    skill: Probability = 0.3
-    """A judge does not look at the answers if the interval of its skill (1: the average vote) lies below."""
+    skill: Probability = 0.5
+    """A judge is unreliable if the interval of its skill (1: the average vote, 0: does not look) lies below."""
     unreliable_stop: Probability = 0.4
-    """Reliability stops if judges who do not look gave at least this share of the votes."""
+    """Reliability stops if unreliable judges gave at least this share of the votes."""
     side: Probability = 0.1
     """A side bias below this much from ½ is too small to matter."""
     side_sought: Probability = 0.15
