@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from scipy.stats import binom, false_discovery_control
 
 from rather.auditing.keys import Ints
-from rather.auditing.sampling import Sampled
+from rather.auditing.sampled import Sampled
 from rather.auditing.words import meant, words_of
 from rather.stats.intervals import rate
 

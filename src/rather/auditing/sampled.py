@@ -11,6 +11,7 @@ import numpy as np
 
 from rather.auditing.keys import Hashes, Ints, Keys
 from rather.auditing.thresholds import Sample
+from rather.auditing.words import WORD
 from rather.records import Example
 
 
@@ -30,6 +31,7 @@ class Sampled:
     intended: tuple[str, ...] = ()
     better: list[str] = field(default_factory=list)
     worse: list[str] = field(default_factory=list)
+    tags: list[dict[str, str]] = field(default_factory=list)
 
     @classmethod
     def of(cls, records: Sequence[Example], keys: Keys, config: Sample, intended: tuple[str, ...] = ()) -> Sampled:
@@ -37,12 +39,13 @@ class Sampled:
         if not len(records) or records[0].kind == "sample":
             return cls(records, np.zeros(0, np.int64), np.zeros(0, np.uint64), 0)
         rows = drawn(keys.prompt, config.pairs, config.seed)
-        better, worse = [], []
+        better, worse, tags = [], [], []
         for row in rows.tolist():
             record = records[row]
             better.append(record.good[0])
             worse.append(record.bad[-1])
-        return cls(records, rows, keys.prompt[rows], len(records), intended, better, worse)
+            tags.append(record.tags)
+        return cls(records, rows, keys.prompt[rows], len(records), intended, better, worse, tags)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -56,6 +59,13 @@ class Sampled:
     def group(self) -> Ints:
         """Number of each pair's prompt, by its key [P]."""
         return np.unique(self.prompt, return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def lengths(self) -> tuple[Ints, Ints]:
+        """Words of the better and of the worse answers [P]."""
+        find = WORD.findall
+        better, worse = ([len(find(text)) for text in texts] for texts in (self.better, self.worse))
+        return np.array(better, np.int64), np.array(worse, np.int64)
 
     @cached_property
     def made(self) -> dict[Any, Any]:
