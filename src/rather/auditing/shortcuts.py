@@ -16,7 +16,7 @@ from rather.auditing.findings import EXAMPLES, AuditInput, shown
 from rather.auditing.sampled import Sampled
 from rather.auditing.sources import position_difference, source_difference, sources
 from rather.auditing.thresholds import Shortcut
-from rather.auditing.vocabulary import Telling, vocabulary
+from rather.auditing.vocabulary import Sparse, Telling, vocabulary
 from rather.auditing.words import FUNCTION_WORDS, words_of
 from rather.records import Bars, Curves, Finding, Histogram, Shown, Verdict
 from rather.stats.intervals import rate
@@ -134,7 +134,7 @@ def together(given: AuditInput) -> Told:
     return sample.made["together"]
 
 
-def cheap(given: AuditInput) -> csr_array:
+def cheap(given: AuditInput) -> Sparse:
     """Everything cheap of the sample's pairs, better less worse, made once [P, F]."""
     sample = given.sample
     if "cheap" not in sample.made:
@@ -344,7 +344,7 @@ def telling_words(given: AuditInput) -> list[Finding]:
 
 
 def _with_word(
-    given: AuditInput, words: Sequence[str], has: csr_array, rows: Sequence[dict[str, Any]]
+    given: AuditInput, words: Sequence[str], has: Sparse, rows: Sequence[dict[str, Any]]
 ) -> tuple[Shown, ...]:
     """Pairs that the strongest words decide, in turn."""
     sample, found = given.sample, []
