@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from rather.auditing.antisymmetric import auc, chance, cross_fitted, fitted, folds, right, roc, told
 from rather.auditing.findings import AuditInput
-from rather.auditing.sampling import Sampled
+from rather.auditing.sampled import Sampled
 from rather.records import Pair
 
 

@@ -81,19 +81,19 @@ class TestTopics:
         )
         assert (finding.verdict, finding.evidence["common"]["share"]) == (verdict, pytest.approx(common))
 
-    def test_one_topic_is_told(self) -> None:
+    def test_evenness_and_thin_topics_by_hand(self) -> None:
         given = AuditInput(
-            records=on(about({"cooking": 170, "space": 15, "money": 15})),
-            thresholds=Thresholds.changed_by({"topic_balance": {"topics": 3, "thin": 0.1}}),
+            records=on(about({"cooking": 60, "space": 40, "money": 30, "音乐": 20})),
+            thresholds=Thresholds.changed_by({"topic_balance": {"topics": 4, "thin": 0.15}}),
         )
         finding = one(topic_balance(given))
-        assert finding.verdict == "warn"
-        assert [round(topic["share"], 3) for topic in finding.evidence["topics"]] == [0.85, 0.075, 0.075]
-        # exp of the entropy: −0.85·ln 0.85 − 2·0.075·ln 0.075 = 0.52667
-        assert finding.evidence["effective"] == pytest.approx(np.exp(0.526681), abs=1e-4)
-        assert len(finding.evidence["thin"]) == 2
+        shares = [topic["share"] for topic in finding.evidence["topics"]]
+        assert shares == pytest.approx([60 / 150, 40 / 150, 30 / 150, 20 / 150])
+        # exp of the entropy: 0.36652 + 0.35247 + 0.32189 + 0.26865
+        assert finding.evidence["effective"] == pytest.approx(np.exp(1.30953), abs=1e-4)
+        assert len(finding.evidence["thin"]) == 1
         assert isinstance(finding.plots[0], Map)
-        assert len(finding.plots[0].points) == 200
+        assert len(finding.plots[0].points) == 150
 
     def test_neither_order_nor_repetition_of_rows_matters(self) -> None:
         prompts = about({"cooking": 50, "space": 30})

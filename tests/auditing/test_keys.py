@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rather.auditing.keys import Keys, answer_key, at_odds, repeats
-from rather.auditing.sampling import drawn
+from rather.auditing.sampled import drawn
 from rather.records import Message, Pair
 
 PAIRS = st.lists(st.tuples(*[st.sampled_from(["p", "q"])] * 1, *[st.sampled_from(["a", "b", "c"])] * 2), max_size=12)

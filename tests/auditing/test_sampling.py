@@ -19,6 +19,8 @@ def test_whole_prompts_in_any_order():
     assert 996 < len(places) <= 1000
     prompts = {PAIRS[place].prompt for place in places}
     assert len(places) == 4 * len(prompts)
-    assert said == f"looked at {len(places):,} of 4,000 pairs, whole prompts drawn by chance; `rather audit` looks at all"
+    assert (
+        said == f"looked at {len(places):,} of 4,000 pairs, whole prompts drawn by chance; `rather audit` looks at all"
+    )
     mixed = random.Random(0).sample(PAIRS, len(PAIRS))
     assert {mixed[place].prompt for place in by_prompt(mixed, 1000)[0]} == prompts

@@ -191,7 +191,9 @@ class Audit:
     def from_json(cls, value: Mapping[str, Any]) -> Audit:
         """What `as_json` gave, read back. Raises KeyError or pydantic's ValidationError for something else."""
         findings = tuple(Finding.model_validate_json(json.dumps(row)) for row in value["findings"])
-        return cls(findings, dict(value["allowed"]), *(value[name] for name in ("pairs", "kind", "judgments", "sample")))
+        return cls(
+            findings, dict(value["allowed"]), *(value[name] for name in ("pairs", "kind", "judgments", "sample"))
+        )
 
     def lines(self) -> list[str]:
         """The findings that are no pass, a line each; the checks that passed; the verdict."""

@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array, issparse
 
 from rather.auditing.keys import Ints
-from rather.auditing.sampling import Sampled, mixed
+from rather.auditing.sampled import Sampled, mixed
 
 Floats = NDArray[np.float64]
 Matrix = Any
@@ -91,7 +91,9 @@ def fitted(difference: Matrix, ridge: float = RIDGE) -> Floats:
         wrong = 0.5 * (1 - np.tanh(score / 2))
         return float(np.logaddexp(0, -score).sum() + ridge / 2 * weight @ weight), ridge * weight - difference.T @ wrong
 
-    return minimize(loss, np.zeros(difference.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 100}).x
+    return minimize(
+        loss, np.zeros(difference.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 60, "ftol": 1e-6}
+    ).x
 
 
 def auc(score: Floats, group: Ints) -> tuple[float, float, float]:
@@ -123,18 +125,19 @@ def chance(difference: Matrix, fold: Ints, group: Ints, seed: int = 0, draws: in
     With the first step of the fit (Rao's score), which needs one product for all draws; exact, for the pairs as they are go the
     same way.
     """
+    difference = difference.astype(np.float32)
     coin = np.random.default_rng(seed + 7).integers(0, 2, (int(group.max(initial=-1)) + 1, draws + 1), dtype=np.int8)
     coin[:, 0] = 1
     sign = (2 * coin - 1)[group].astype(np.float32)
     hits = np.zeros(draws + 1)
-    for number in range(FOLDS):
-        asked = fold == number
-        if not asked.any() or asked.all():
-            continue
-        seen = difference[~asked]
-        pull = seen.T @ sign[~asked]
-        weight = _step(seen, np.asarray(pull))
-        score = (difference[asked] @ weight) * sign[asked]
+    numbers = [number for number in range(FOLDS) if (fold == number).any()]
+    parts = {number: difference[fold == number] for number in numbers}
+    pulls = {number: np.asarray(parts[number].T @ sign[fold == number]) for number in numbers}
+    sizes = {number: _size(parts[number]) for number in numbers}
+    for number in numbers if len(numbers) > 1 else []:
+        others = [other for other in numbers if other != number]
+        weight = _step(sum(sizes[other] for other in others), sum(pulls[other] for other in others))
+        score = (parts[number] @ weight) * sign[fold == number]
         hits += (score > 0).sum(axis=0) + 0.5 * (score == 0).sum(axis=0)
     return float((hits >= hits[0]).sum() / (draws + 1))
 
@@ -146,17 +149,23 @@ def roc(score: Floats, points: int = 60) -> tuple[tuple[float, float], ...]:
     return tuple(dict.fromkeys([(0.0, 0.0), *inner, (1.0, 1.0)]))
 
 
-def _step(seen: Matrix, pull: NDArray[Any]) -> NDArray[np.float32]:
-    """The first Newton step from no weights, up to a factor; of a sparse matrix by its diagonal alone."""
+def _size(seen: Matrix) -> Floats:
+    """Sums of products of columns [F, F]; of a sparse matrix those of each with itself alone [F]."""
     if issparse(seen):
-        size = np.asarray(seen.multiply(seen).sum(axis=0)).ravel() + 4 * RIDGE
-        return (pull / size[:, None]).astype(np.float32)
-    return np.linalg.solve(seen.T @ seen + 4 * RIDGE * np.eye(seen.shape[1]), pull).astype(np.float32)
+        return np.asarray(seen.multiply(seen).sum(axis=0), np.float64).ravel()
+    return (seen.T @ seen).astype(np.float64)
+
+
+def _step(size: Any, pull: Any) -> NDArray[np.float32]:
+    """The first Newton step from no weights, up to a factor."""
+    if size.ndim == 1:
+        return (pull / (size + 4 * RIDGE)[:, None]).astype(np.float32)
+    return np.linalg.solve(size + 4 * RIDGE * np.eye(len(size)), pull).astype(np.float32)
 
 
 def _scaled(difference: Matrix) -> Matrix:
     """Columns by their root mean square, those that are nothing left out. Signs have no part in it."""
     if issparse(difference):
-        return csr_array(difference, dtype=np.float32)
+        return csr_array(difference, dtype=np.float64)
     size = np.sqrt((difference**2).mean(axis=0)) if len(difference) else np.zeros(difference.shape[1])
     return difference[:, size > 0] / size[size > 0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,11 @@ from rather.auditing.antisymmetric import FOLDS, Z95, fitted, folds
 from rather.auditing.features import features
 from rather.auditing.findings import EXAMPLES, AuditInput, shown
 from rather.auditing.keys import Ints
-from rather.auditing.sampling import drawn, mixed
-from rather.auditing.shortcuts import cheap
+from rather.auditing.sampled import drawn, mixed
+from rather.auditing.shortcuts import cheap, together
 from rather.auditing.sources import sources
 from rather.auditing.topics import Topics, topics_of
-from rather.auditing.words import TONES, words_of
+from rather.auditing.words import TONES
 from rather.records import NOUNS, Bars, Curves, Example, Finding, Histogram, Map, Verdict
 from rather.stats.intervals import rate
 
@@ -121,7 +120,7 @@ def coverage(given: AuditInput) -> list[Finding]:
     asked = Counter(script_of(_asks(given.records[int(row)])) for row in sample.rows)
     answered = Counter(script_of(text) for text in sample.better)
     refusal = features(sample).of("tone").difference[:, list(TONES).index("refusal")]
-    lengths = np.array([len(words_of(text)) for text in (*sample.better, *sample.worse)])
+    lengths = np.concatenate(sample.lengths)
     wrote = sources(sample)
     languages = ", ".join(f"{name} {count / len(sample):.0%}" for name, count in asked.most_common(3))
     short, middle, long = np.quantile(lengths, [0.05, 0.5, 0.95])
@@ -141,7 +140,7 @@ def coverage(given: AuditInput) -> list[Finding]:
                 "sources": list(wrote.names), "words": {"low": short, "median": middle, "high": long},
                 "refuses_more": {"chosen": more, "rejected": less},
             },
-            plots=(_lengths(sample.better, sample.worse),),
+            plots=(_lengths(*sample.lengths),),
         )
     ]  # fmt: skip
 
@@ -155,7 +154,7 @@ def learning_curve(given: AuditInput) -> list[Finding]:
     prompts = int(sample.group.max(initial=-1)) + 1
     if prompts < 5 * LEAST:
         return []
-    matrix, fold = cheap(given), folds(sample)
+    matrix, fold, whole = cheap(given), folds(sample), together(given).score
     place = (
         mixed(sample.prompt, 11).astype(np.float64) / 2.0**64
     )  # where a prompt stands in the order in which they come
@@ -167,7 +166,7 @@ def learning_curve(given: AuditInput) -> list[Finding]:
             seen = ~asked & (place < part)
             sizes[row] += seen.sum() / FOLDS
             if seen.any() and asked.any():
-                score = matrix[asked] @ fitted(matrix[seen])
+                score = whole[asked] if part == 1 else matrix[asked] @ fitted(matrix[seen])
                 right[row, asked] = (score > 0) + 0.5 * (score == 0)
     accuracy = right.mean(axis=1)
     gain, spread = _gain(right[-1] - right[-2], sample.group)
@@ -199,7 +198,10 @@ def learning_curve(given: AuditInput) -> list[Finding]:
 
 def script_of(text: str) -> str:
     """The script of most letters; Chinese with some Japanese letters is Japanese."""
-    counts = {name: len(find.findall(text[:400])) for name, find in _FIND.items()}
+    text = text[:400]
+    if text.isascii():
+        return "Latin" if any(map(str.isalpha, text)) else "none"
+    counts = {name: len(find.findall(text)) for name, find in _FIND.items()}
     name = max(counts, key=lambda script: counts[script])
     if name == "Chinese" and counts["Japanese"] * 5 > counts["Chinese"]:
         return "Japanese"
@@ -247,10 +249,9 @@ def _parts(title: str, topics: Topics) -> Bars:
     )  # fmt: skip
 
 
-def _lengths(better: list[str], worse: list[str]) -> Histogram:
-    counts: dict[str, Any] = {name: [len(words_of(text)) for text in texts] for name, texts in
-                              (("chosen", better), ("rejected", worse))}  # fmt: skip
-    top = max(2.0, float(np.quantile(counts["chosen"] + counts["rejected"], 0.99)))
+def _lengths(better: Ints, worse: Ints) -> Histogram:
+    counts = {"chosen": better, "rejected": worse}
+    top = max(2.0, float(np.quantile(np.concatenate([better, worse]), 0.99)))
     edges = np.linspace(0, top, 31)
     return Histogram(
         title="Words of an answer", unit="words", edges=tuple(edges.tolist()),

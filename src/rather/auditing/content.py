@@ -9,10 +9,6 @@ from collections.abc import Callable, Sequence
 from rather.auditing.findings import EXAMPLES, AuditInput, by_share, shown
 from rather.records import Bars, Example, Finding
 
-TEMPLATE_WARN, TEMPLATE_STOP = 0.0, 0.1
-MARKUP_WARN = 0.02
-INJECTION_WARN, INJECTION_STOP = 0.0, 0.1
-
 _TEMPLATE_HINTS = (
     "<|", "INST]", "<<SYS", "<s>", "</s>", "_of_turn>", "Human:", "Assistant:", "USER:", "ASSISTANT:", "### ",
 )  # fmt: skip
@@ -53,8 +49,6 @@ def template_tokens(given: AuditInput) -> list[Finding]:
         found_in,
         message="have a chat template's marks inside an answer",
         cure="cut the answers where the next turn begins, or drop them: the model would learn to speak for the user",
-        warn=TEMPLATE_WARN,
-        stop=TEMPLATE_STOP,
     )
 
 
@@ -72,7 +66,6 @@ def markup(given: AuditInput) -> list[Finding]:
         found_in,
         message="have HTML or broken characters in an answer, outside code",
         cure="convert it to plain text or Markdown, or drop them",
-        warn=MARKUP_WARN,
     )
 
 
@@ -89,8 +82,6 @@ def prompt_injection(given: AuditInput) -> list[Finding]:
         found_in,
         message="hold an order that is meant to override a model's instructions",
         cure="look at them: unless refusing such orders is the lesson, drop them",
-        warn=INJECTION_WARN,
-        stop=INJECTION_STOP,
         prompts=True,
     )
 
@@ -102,8 +93,6 @@ def _in_answers(
     *,
     message: str,
     cure: str,
-    warn: float,
-    stop: float | None = None,
     prompts: bool = False,
 ) -> list[Finding]:
     """One finding on the records in whose texts something is found, with what it was and where."""
@@ -119,7 +108,7 @@ def _in_answers(
             sides.update({side for side, _ in here})
             if len(why) < EXAMPLES:
                 why.append("; ".join(f'{side}: "{" ".join(match[0].split())[:60]}"' for side, match in here))
-    (finding,) = by_share(check, found, given, message=message, cure=cure, warn=warn, stop=stop)
+    (finding,) = by_share(check, found, given, message=message, cure=cure)
     chart = count_bars("What was found", what)
     return [
         finding.model_copy(

@@ -16,9 +16,9 @@ from rather.records import Finding, Histogram
 # Of a larger set every so many-th pair is compared: the comparison takes longer than all other checks together.
 AT_MOST = 20_000
 # Two answers with so great a share of their tokens in common, in order, differ in a few words.
-ALIKE, ALIKE_WARN = 0.9, 0.2
+ALIKE = 0.9
 # In pairs whose first difference comes so late, most of the answer is trained on both sides at once.
-LATE, LATE_WARN = 0.5, 0.2
+LATE = 0.5
 
 
 def edit_similarity(one: Sequence[Hashable], other: Sequence[Hashable]) -> float:
@@ -53,7 +53,6 @@ def shared_beginning(given: AuditInput) -> list[Finding]:
         given,
         message=f"begin alike for more than {LATE:.0%} of the shorter answer (in tokens)",
         cure="pairs that differ early teach more; with many such pairs add --sft-weight, so that chosen stays likely",
-        warn=LATE_WARN,
     )
     median = float(np.median(shared))
     worst = sorted(late, key=lambda place: -shared[place])[:EXAMPLES]
@@ -80,7 +79,8 @@ def displacement_risk(given: AuditInput) -> list[Finding]:
     alike = np.array([edit_similarity(*_answers(given.tokenised[place])) for place in places])
     near = [place for place, value in zip(places, alike, strict=True) if value >= ALIKE]
     share = len(near) / len(alike)
-    warned = share > ALIKE_WARN
+    limits = given.thresholds.displacement_risk
+    warned = share > limits.warn
     ranked = sorted(zip(alike.tolist(), places, strict=True), key=lambda pair: (-pair[0], pair[1]))[:EXAMPLES]
     sampled = f"every {every}th pair was compared; " if every > 1 else ""
     finding = Finding(
@@ -94,7 +94,7 @@ def displacement_risk(given: AuditInput) -> list[Finding]:
         count=len(near),
         total=len(alike),
         examples=tuple(shown(given.records[place], f"{value:.0%} of the tokens alike") for value, place in ranked),
-        evidence={"share": share, "warn_above": ALIKE_WARN, "alike_from": ALIKE},
+        evidence={"share": share, "warn_above": limits.warn, "alike_from": ALIKE},
         plots=(histogram("How alike the two answers are", "share of tokens in common", {"pairs": alike}),),
     )
     return [finding, *_inside_the_model(given)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from rather.auditing.keys import Keys
 from rather.auditing.panel import Panel
-from rather.auditing.sampling import Sampled
+from rather.auditing.sampled import Sampled
 from rather.auditing.thresholds import DEFAULTS, Shares, Thresholds
 from rather.records import NOUNS, Example, Finding, Judgment, Kind, Shown, Verdict
 

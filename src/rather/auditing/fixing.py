@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rather.auditing.keys import says_something
 from rather.auditing.repeats import on_circles
-from rather.auditing.sanity import says_something
 from rather.auditing.shortcuts import words_of
 from rather.config import did_you_mean
 from rather.errors import ConfigError, InputError

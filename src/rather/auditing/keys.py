@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ class Keys:
     answer       of the answer without white space around it [A]
     owner        number of the record that has the answer [A]
     answer_good  True for an answer to become more like [A]
+    blank        True for an answer without a single letter or digit [A]
+    probability  that the first answer is the better one, NaN where nothing is said
     """
 
     prompt: Hashes
@@ -35,12 +38,14 @@ class Keys:
     answer: Hashes
     owner: Ints
     answer_good: NDArray[np.bool_]
+    blank: NDArray[np.bool_]
+    probability: NDArray[np.float64]
 
     @classmethod
     def of(cls, records: Iterable[Example]) -> Keys:
         """Made in one pass."""
         prompts, texts, questions, answers = bytearray(), bytearray(), bytearray(), bytearray()
-        owners, goods = array("q"), bytearray()
+        owners, goods, blanks, beliefs = array("q"), bytearray(), bytearray(), array("d")
         for number, record in enumerate(records):
             prompt = _hash(_bytes(record.prompt))
             exact = [_hash(answer.encode()) for answer in record.answers]
@@ -48,18 +53,34 @@ class Keys:
             prompts += prompt
             texts += _hash(prompt + b"".join(exact) + bytes([good > 0]))
             questions += _hash(prompt + b"".join(sorted(exact)))
+            belief = getattr(record, "probability", None)
+            beliefs.append(nan if belief is None else belief)
             for place, answer in enumerate(record.answers):
                 bare = answer.strip()
                 answers += exact[place] if len(bare) == len(answer) else _hash(bare.encode())
                 owners.append(number)
                 goods.append(place < good)
+                blanks.append(not says_something(bare))
         columns = [np.frombuffer(bytes(column), np.uint64) for column in (prompts, texts, questions, answers)]
-        return cls(*columns, np.array(owners, np.int64), np.frombuffer(bytes(goods), np.bool_))
+        flags = [np.frombuffer(bytes(column), np.bool_) for column in (goods, blanks)]
+        return cls(*columns, np.array(owners, np.int64), *flags, np.array(beliefs, np.float64))
+
+    @property
+    def twice(self) -> Ints:
+        """Records of which two answers are the same."""
+        order = np.lexsort((self.answer, self.owner))
+        same = (self.answer[order][1:] == self.answer[order][:-1]) & (self.owner[order][1:] == self.owner[order][:-1])
+        return np.unique(self.owner[order][1:][same])
 
 
 def answer_key(answer: str) -> int:
     """The number of an answer in `Keys.answer`."""
     return int(np.frombuffer(_hash(answer.strip().encode()), np.uint64)[0])
+
+
+def says_something(text: str) -> bool:
+    """True if there is a letter or a digit in it."""
+    return any(map(str.isalnum, text))
 
 
 def repeats(keys: Hashes) -> Ints:

@@ -13,8 +13,6 @@ from dataclasses import replace
 from rather.auditing.findings import EXAMPLES, AuditInput, by_share, shown
 from rather.records import Bars, Example, Finding
 
-ANSWERED_WARN, ANSWERED_STOP = 0.02, 0.3
-SIDES_WARN = 0.02
 # A script is a text's own with so many letters of it, and so great a share of all letters.
 LETTERS, SHARE = 8, 0.7
 # A language is told by so many function words, and so many times as many as of the next one.
@@ -113,15 +111,13 @@ def other_language(given: AuditInput) -> list[Finding]:
         given,
         message=f"have an answer in another language than the prompt{sampled}",
         cure="drop them, unless they translate: the model would learn to change the language",
-        warn=ANSWERED_WARN,
-        stop=ANSWERED_STOP,
     ) + by_share(
         "other_language",
         divided,
         given,
         message=f"have answers in different languages, by which alone they can be told apart{sampled}",
         cure="pair answers of one language",
-        warn=SIDES_WARN,
+        limits=given.thresholds.two_languages,
     )
     return [
         finding.model_copy(

@@ -10,9 +10,6 @@ from rather.auditing.content import count_bars, texts_of
 from rather.auditing.findings import EXAMPLES, AuditInput, by_share, shown
 from rather.records import Example, Finding, Shown
 
-PERSONAL_WARN = 0.005
-SECRETS_WARN = 0.0
-
 _EMAIL = re.compile(r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}\b")
 # Letters of other scripts may stand beside a number: Chinese has no spaces.
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.,/=-])\+?\(?\d(?:[\d\-. ()]{5,24})\d(?![A-WYZa-wyz0-9_%]|[.,]\d)")
@@ -50,7 +47,6 @@ def personal_data(given: AuditInput) -> list[Finding]:
         lambda text: list(_personal(text)),
         message="hold what looks like a person's data (e-mail, telephone, card or identity number)",
         cure="replace them by made-up ones, or drop them: a model can repeat what it was trained on",
-        warn=PERSONAL_WARN,
     )
 
 
@@ -62,7 +58,6 @@ def secrets(given: AuditInput) -> list[Finding]:
         _secret,
         message="hold what looks like a key or an access token",
         cure="revoke the keys, then remove them: they are in the file, and would be in the model",
-        warn=SECRETS_WARN,
     )
 
 
@@ -102,9 +97,7 @@ def _secret(text: str) -> Found:
     return [("key or token", *match.span()) for match in _SECRET.finditer(text)]
 
 
-def _private(
-    check: str, given: AuditInput, find: Callable[[str], Found], *, message: str, cure: str, warn: float
-) -> list[Finding]:
+def _private(check: str, given: AuditInput, find: Callable[[str], Found], *, message: str, cure: str) -> list[Finding]:
     found: list[Example] = []
     what: Counter[str] = Counter()
     for record in given.records:
@@ -112,7 +105,7 @@ def _private(
         if here:
             found.append(record)
             what.update(here)
-    (finding,) = by_share(check, found, given, message=message, cure=cure, warn=warn)
+    (finding,) = by_share(check, found, given, message=message, cure=cure)
     return [
         finding.model_copy(
             update={

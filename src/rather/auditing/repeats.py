@@ -15,11 +15,7 @@ from rather.stats.nearby import near_duplicates as nearby
 
 # Of a prompt its end is compared, of an answer its beginning: that is where they differ.
 PROMPT_END, ANSWER_BEGIN = 500, 300
-NEAR_PAIRS_WARN = 0.02
-NEAR_PROMPTS_WARN = 0.25
-ONE_PROMPT_WARN, ONE_PROMPT_STOP, ONE_PROMPT_FROM = 0.1, 0.8, 20
-CYCLES_STOP = 0.2
-LEAK_STOP = 0.2
+ONE_PROMPT_FROM = 20
 
 
 def cycles(given: AuditInput) -> list[Finding]:
@@ -35,7 +31,6 @@ def cycles(given: AuditInput) -> list[Finding]:
         given,
         message="lie on a circle of preferences (A over B, B over C, C over A)",
         cure="ask again which of these answers is best, or drop the circle: no order of the answers satisfies it",
-        stop=CYCLES_STOP,
     )
 
 
@@ -91,18 +86,17 @@ def near_duplicates(given: AuditInput) -> list[Finding]:
         given,
         message=f"say nearly the same as another of the {NOUNS[given.kind]}",
         cure="keep one of each, or they weigh more than their neighbours",
-        warn=NEAR_PAIRS_WARN,
     )
-    return by_pair + _near_prompts(prompts, labels)
+    return by_pair + _near_prompts(given, prompts, labels)
 
 
-def _near_prompts(prompts: Sequence[str], labels: np.ndarray) -> list[Finding]:
+def _near_prompts(given: AuditInput, prompts: Sequence[str], labels: np.ndarray) -> list[Finding]:
     """One finding on the distinct prompts that are nearly another one."""
     first = dict(zip(prompts, labels.tolist(), strict=True))
     groups = Counter(first.values())
     near = [prompt for prompt, label in first.items() if groups[label] > 1]
     share = len(near) / len(first) if first else 0.0
-    warned = share > NEAR_PROMPTS_WARN
+    warned = share > given.thresholds.near_prompts.warn
     return [
         Finding(
             check="near_duplicates",
@@ -115,7 +109,7 @@ def _near_prompts(prompts: Sequence[str], labels: np.ndarray) -> list[Finding]:
             total=len(first),
             evidence={
                 "share": share,
-                "warn_above": NEAR_PROMPTS_WARN,
+                "warn_above": given.thresholds.near_prompts.warn,
                 "largest_group": max(groups.values(), default=0),
             },
         )
@@ -136,8 +130,6 @@ def one_prompt(given: AuditInput) -> list[Finding]:
         given,
         message=f"have one and the same prompt, the most common of {len(counts):,}",
         cure="keep a few of them, or give them less weight, so that other questions count",
-        warn=ONE_PROMPT_WARN,
-        stop=ONE_PROMPT_STOP,
     )
     most = counts.most_common(10)
     chart = Bars(
@@ -162,10 +154,12 @@ def leakage(given: AuditInput) -> list[Finding]:
         if label in known
     ]
     share = len(leaks) / len(held)
+    limits = given.thresholds.leakage
+    stopped = limits.stop is not None and share >= limits.stop
     return [
         Finding(
             check="leakage",
-            verdict="stop" if share >= LEAK_STOP else "warn" if leaks else "pass",
+            verdict="stop" if stopped else "warn" if share > limits.warn else "pass",
             message=f"{len(leaks):,} of {len(held):,} held-out {NOUNS[given.heldout[0].kind]} have a prompt that is trained on",
             cure="remove them from one side; `rather pair` holds whole prompts out, near ones together"
             if leaks
@@ -176,7 +170,7 @@ def leakage(given: AuditInput) -> list[Finding]:
             evidence={
                 "share": share,
                 "same": sum(leak.why == "the same prompt" for leak in leaks),
-                "stop_at": LEAK_STOP,
+                "stop_at": limits.stop,
             },
         )
     ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from rather.auditing.findings import AuditInput, by_share
 from rather.auditing.keys import answer_key, at_odds, repeats
-from rather.records import Finding, Pair
+from rather.records import Finding
 
 # Below so many different prompts, one answer to all of them is a small file and no pattern.
 CONSTANT_PROMPTS = 20
@@ -29,10 +29,9 @@ _SIDES = {
 
 def identical_sides(given: AuditInput) -> list[Finding]:
     """chosen == rejected teaches nothing; many of them mean that a step before this one did not do its work."""
-    found = [r for r in given.records if len({text.strip() for text in r.answers}) < len(r.answers)]
     return by_share(
         "identical_sides",
-        found,
+        given.keys.twice,
         given,
         message="have the same text on both sides" if given.kind == "pair" else "have one text twice",
         cure="drop them; if there are many, the correction or ranking that made the pairs changed nothing",
@@ -41,10 +40,9 @@ def identical_sides(given: AuditInput) -> list[Finding]:
 
 def empty_sides(given: AuditInput) -> list[Finding]:
     """An answer with no letter or digit in it."""
-    found = [record for record in given.records if not all(map(says_something, record.answers))]
     return by_share(
         "empty_sides",
-        found,
+        np.unique(given.keys.owner[given.keys.blank]),
         given,
         message=f"have {'a side' if given.kind == 'pair' else 'an answer'} without a single letter or digit",
         cure="drop them, or the model learns to answer with punctuation (or never to)",
@@ -75,13 +73,12 @@ def contradictions(given: AuditInput) -> list[Finding]:
 
 def doubtful_labels(given: AuditInput) -> list[Finding]:
     """A probability below ½ says that rejected is the better answer, against the names of the two."""
-    labels = [(record, record.probability) for record in given.records if isinstance(record, Pair)]
-    if all(label is None for _, label in labels):
+    labels = given.keys.probability
+    if np.isnan(labels).all():
         return []
-    found = [record for record, label in labels if label is not None and label < 0.5]
     return by_share(
         "doubtful_labels",
-        found,
+        np.flatnonzero(labels < 0.5),
         given,
         message="have a probability below ½, by which rejected is the better answer",
         cure="exchange the sides and write 1 − probability: the loss is the same, and accuracy then means what it says",
@@ -121,8 +118,3 @@ def _most_common_answer(given: AuditInput, side: Literal["good", "bad"]) -> list
         message=message,
         cure="vary the wording, or the model will give this one text to every question",
     )
-
-
-def says_something(text: str) -> bool:
-    """True if the text has a letter or a digit."""
-    return any(character.isalnum() for character in text)

@@ -13,10 +13,10 @@ from scipy.stats import binomtest
 from rather.auditing.antisymmetric import Told, roc, told
 from rather.auditing.features import Features, features
 from rather.auditing.findings import EXAMPLES, AuditInput, shown
-from rather.auditing.sampling import Sampled
+from rather.auditing.sampled import Sampled
 from rather.auditing.sources import position_difference, source_difference, sources
 from rather.auditing.thresholds import Shortcut
-from rather.auditing.vocabulary import Telling, vocabulary
+from rather.auditing.vocabulary import Sparse, Telling, vocabulary
 from rather.auditing.words import FUNCTION_WORDS, words_of
 from rather.records import Bars, Curves, Finding, Histogram, Shown, Verdict
 from rather.stats.intervals import rate
@@ -50,7 +50,8 @@ def length_difference(given: AuditInput) -> list[Finding]:
     test = binomtest(longer, unequal)
     interval = rate(longer, unequal)
     verdict = _verdict(max(share, 1 - share), test.pvalue, limits)
-    differences = np.array([len(words_of(better)) - len(words_of(worse)) for better, worse in given.pairs])
+    better, worse = sample.lengths
+    differences = better - worse
     evidence: dict[str, Any] = {
         "share_longer": share, "low": interval.low, "high": interval.high, "p": test.pvalue,
         "median": float(np.median(differences)), "warn_at": limits.warn, "stop_at": limits.stop, "level": limits.level,
@@ -133,7 +134,7 @@ def together(given: AuditInput) -> Told:
     return sample.made["together"]
 
 
-def cheap(given: AuditInput) -> csr_array:
+def cheap(given: AuditInput) -> Sparse:
     """Everything cheap of the sample's pairs, better less worse, made once [P, F]."""
     sample = given.sample
     if "cheap" not in sample.made:
@@ -141,7 +142,7 @@ def cheap(given: AuditInput) -> csr_array:
         size = np.sqrt((dense**2).mean(axis=0)) if len(dense) else np.zeros(dense.shape[1])
         words = vocabulary(sample, given.thresholds.telling_words.prompts).unintended
         parts = [csr_array(dense[:, size > 0] / size[size > 0]), words, csr_array(sources(sample).difference)]
-        sample.made["cheap"] = csr_array(hstack([part for part in parts if part.shape[1]] or parts), dtype=np.float32)
+        sample.made["cheap"] = csr_array(hstack([part for part in parts if part.shape[1]] or parts), dtype=np.float64)
     return sample.made["cheap"]
 
 
@@ -343,7 +344,7 @@ def telling_words(given: AuditInput) -> list[Finding]:
 
 
 def _with_word(
-    given: AuditInput, words: Sequence[str], has: csr_array, rows: Sequence[dict[str, Any]]
+    given: AuditInput, words: Sequence[str], has: Sparse, rows: Sequence[dict[str, Any]]
 ) -> tuple[Shown, ...]:
     """Pairs that the strongest words decide, in turn."""
     sample, found = given.sample, []

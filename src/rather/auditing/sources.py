@@ -16,7 +16,7 @@ from scipy.stats import binomtest, false_discovery_control
 
 from rather.auditing.antisymmetric import told
 from rather.auditing.findings import EXAMPLES, AuditInput, shown
-from rather.auditing.sampling import Sampled
+from rather.auditing.sampled import Sampled
 from rather.records import Bars, Finding, Verdict
 from rather.stats.intervals import rate
 
@@ -57,8 +57,7 @@ def sources(sample: Sampled) -> Sources:
 def _read(sample: Sampled) -> Sources:
     wrote: list[tuple[str | None, str | None]] = []
     first, judged = [], []
-    for row in sample.rows.tolist():
-        tags = sample.records[row].tags
+    for tags in sample.tags:
         wrote.append(
             (_of(tags, [f"chosen_{name}" for name in _WROTE]), _of(tags, [f"rejected_{name}" for name in _WROTE]))
         )

@@ -113,6 +113,36 @@ class Thresholds(Config):
     """Of `missing_end_of_turn`: share of the records."""
     rejected_truncated: Shares = Shares(warn=0.05)
     """Of `missing_end_of_turn`: share of the records."""
+    nothing_to_learn: Shares = Shares(stop=0.05)
+    """Share of the records with an answer of which no token is left to train on."""
+    shared_beginning: Shares = Shares(warn=0.2)
+    """Share of the pairs whose answers begin alike for more than half of the shorter one."""
+    displacement_risk: Shares = Shares(warn=0.2)
+    """Share of the pairs with nine of ten tokens in common."""
+    near_duplicates: Shares = Shares(warn=0.02)
+    """Share of the records that say nearly the same as another."""
+    near_prompts: Shares = Shares(warn=0.25)
+    """Of `near_duplicates`: share of the different prompts that are nearly another one."""
+    cycles: Shares = Shares(stop=0.2)
+    """Share of the records on a circle of preferences."""
+    one_prompt: Shares = Shares(warn=0.1, stop=0.8)
+    """Share of the records that have the most common prompt."""
+    leakage: Shares = Shares(stop=0.2)
+    """Share of the held-out records whose prompt is trained on."""
+    other_language: Shares = Shares(warn=0.02, stop=0.3)
+    """Share of the records with an answer in another language than the prompt."""
+    two_languages: Shares = Shares(warn=0.02)
+    """Of `other_language`: share of the records whose answers are in different languages."""
+    template_tokens: Shares = Shares(stop=0.1)
+    """Share of the records."""
+    markup: Shares = Shares(warn=0.02)
+    """Share of the records."""
+    prompt_injection: Shares = Shares(stop=0.1)
+    """Share of the records."""
+    personal_data: Shares = Shares(warn=0.005)
+    """Share of the records."""
+    secrets: Shares = Shares()
+    """Share of the records."""
     duplicates: Shares = Shares(warn=0.01, stop=0.5)
     """Share of the records."""
     contradictions: Shares = Shares(stop=0.2)

@@ -13,7 +13,6 @@ from rather.records import Finding
 CUT_P, CUT_SHARE = 0.01, 0.01
 # An answer of so few tokens is its end-of-turn alone.
 NOTHING = 1
-EMPTY_STOP = 0.05
 
 _SIDES = {
     "pair": ("a chosen", "a rejected"), "list": ("their best", "a lower"), "sample": ("a good", "a bad"),
@@ -115,7 +114,6 @@ def nothing_to_learn(given: AuditInput) -> list[Finding]:
         given,
         message="have an answer of one token or none: nothing but its end is trained",
         cure="drop them; if a prompt fills --max-length, raise it",
-        stop=EMPTY_STOP,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,13 @@ from scipy.sparse import csr_array
 from scipy.stats import binom, false_discovery_control
 
 from rather.auditing.keys import Ints
-from rather.auditing.sampling import Sampled
+from rather.auditing.sampled import Sampled
 from rather.auditing.words import meant, words_of
 from rather.stats.intervals import rate
 
 Floats = NDArray[np.float64]
+Sparse = Any
+"""A `csr_array`, of which scipy does not say what its methods give."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Vocabulary:
 
     words: tuple[str, ...]
     intended: NDArray[np.bool_]
-    has: csr_array
+    has: Sparse
 
     @classmethod
     def of(cls, sample: Sampled, prompts: int) -> Vocabulary:
@@ -44,7 +47,7 @@ class Vocabulary:
                 signs.extend([sign] * len(terms))
             ends.append(len(columns))
         shape = (len(sample), len(number))
-        has = csr_array((np.array(signs, np.int8), np.array(columns), np.array(ends)), shape=shape)
+        has: Sparse = csr_array((np.array(signs, np.int8), np.array(columns), np.array(ends)), shape=shape)
         often = np.bincount(columns, minlength=len(number)) >= prompts if len(columns) else np.zeros(0, bool)
         kept = sorted(word for word, place in number.items() if often[place])
         has = has[:, [number[word] for word in kept]]
@@ -54,7 +57,7 @@ class Vocabulary:
         return cls(words, intended, csr_array(has[:, np.flatnonzero(many)]))
 
     @property
-    def unintended(self) -> csr_array:
+    def unintended(self) -> Sparse:
         """`has` without what is meant to be learned."""
         return self.has[:, np.flatnonzero(~self.intended)]
 
@@ -121,11 +124,11 @@ class Telling:
         return sorted(kept, key=lambda place: (-abs(self.decides[place]), self.words[place]))
 
 
-def by_prompt(has: csr_array, group: Ints) -> csr_array:
+def by_prompt(has: Sparse, group: Ints) -> Sparse:
     """For each prompt and word the side that has it in more of the prompt's pairs: 1, −1, or 0 [prompts, words]."""
     if len(group) == 0 or int(group.max()) + 1 == len(group):
         return has
-    adds = csr_array((np.ones(len(group), np.int8), (group, np.arange(len(group)))))
+    adds: Sparse = csr_array((np.ones(len(group), np.int8), (group, np.arange(len(group)))))
     return csr_array((adds.astype(np.int32) @ has.astype(np.int32)).sign())
 
 

@@ -243,7 +243,9 @@ def _told_apart(pairs: Any, judgments: Judgments | None) -> tuple[Source | None,
     return None, pairs
 
 
-def _heard(source: Judgments | None, answers: str | Path | None, *, limit: int | None, skip_bad: bool) -> list[Judgment]:
+def _heard(
+    source: Judgments | None, answers: str | Path | None, *, limit: int | None, skip_bad: bool
+) -> list[Judgment]:
     if source is None:
         return []
     judgments, refused, rows = load_judgments(source, answers=answers, limit=limit)

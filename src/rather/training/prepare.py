@@ -89,9 +89,7 @@ def prepare(
     places, sample = by_prompt([item.record for item in token_pairs], AUDITED)
     looked_at = [token_pairs[place] for place in places]
     records = [item.record for item in looked_at]
-    result = audit(
-        records, intended=intended, tokenised=looked_at, allow=allow, thresholds=limits, sample=sample
-    )
+    result = audit(records, intended=intended, tokenised=looked_at, allow=allow, thresholds=limits, sample=sample)
     for line in result.lines():
         say(line)
     require_no_stop(result)
