@@ -114,7 +114,8 @@ def test_a_config_file_is_named_and_only_real_keys_are_hinted_at(
         (
             "audit",
             "xyz = 1",
-            "known are out, model, limit, as-chat, max-length, intended, allow, skip-bad, heldout, ches, fix, fix-with",
+            "known are out, judgments, answers, model, limit, as-chat, max-length, intended, allow, thresholds, skip-bad, "
+            "heldout, ches, fix, fix-with",
         ),
         ("demo", "xyz = 1", "known are out, name, maker, model, seed, dtype, system-prompt"),
         ("report", "xyz = 1", "this command has no options"),
