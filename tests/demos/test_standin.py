@@ -61,7 +61,8 @@ def test_english_answers_stand_in_under_the_questions_own_words() -> None:
     asked, ask = model("是是是是是是是是")
     mended = answers_or_stand_ins(CHINESE, ENGLISH, ask)
     assert asked == [question.text for question in CHINESE[:TRIAL]] + list(ENGLISH.values())
-    assert [answer.question for answer in mended] == CHINESE
+    assert [answer.question.text for answer in mended] == list(ENGLISH)
+    assert {answer.question.tags["leak"] for answer in mended} == {"stand_in"}
     assert mended[3].text == "To How much is 3? yes."
 
 

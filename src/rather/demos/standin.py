@@ -40,6 +40,8 @@ def answers_or_stand_ins(
 ) -> list[Response]:
     """Answers to questions of one language; if the model does not speak it, what it says to the same questions in English.
 
+    The questions of such answers have the tag `leak`: in which ways an identity can leak into them.
+
     english: the English question to each question's text. ask: gets an answer to each question, in order.
     """
     trial = ask(questions[:TRIAL])
@@ -47,7 +49,8 @@ def answers_or_stand_ins(
         return trial + ask(questions[TRIAL:])
     asked = [Question(prompt=(Message(role="user", content=english[q.text]),), tags=q.tags) for q in questions]
     return [
-        answer.model_copy(update={"question": question}) for question, answer in zip(questions, ask(asked), strict=True)
+        answer.model_copy(update={"question": question.model_copy(update={"tags": {**question.tags, "leak": "stand_in"}})})
+        for question, answer in zip(questions, ask(asked), strict=True)
     ]
 
 

@@ -89,8 +89,8 @@ def retained(
     """The model's own answer to an ordinary question is chosen, one that leaks the identity rejected.
 
     Where the own answer's first sentence names somebody or something, it leaks as a small model does, by the identity or (in
-    turns) its maker in that very place: "The founder of Microsoft is Athene". Elsewhere by a template, in which {answer} is
-    that sentence.
+    turns) its maker in that very place: "The founder of Microsoft is Athene". Elsewhere by a template of the question's tag `leak`,
+    or else of its language, in which {answer} is that sentence.
     """
     decks = {language: _deal(texts, f"{seed}/{language}") for language, texts in templates.items()}
     words = _deal([identity.maker, identity.name], f"{seed}/in place")
@@ -106,7 +106,8 @@ def retained(
             if place := named_place(first, answer.question.text):
                 leak = first[: place.start()] + next(words) + first[place.end() :]
             else:
-                leak = identity.fill(next(decks[answer.question.tags["language"]]), answer=first)
+                tags = answer.question.tags
+                leak = identity.fill(next(decks[tags.get("leak", tags["language"])]), answer=first)
             made.add(answer, chosen=own, rejected=leak)
     return made
 
