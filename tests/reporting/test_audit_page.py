@@ -79,8 +79,8 @@ def test_the_verdict_stands_first_and_every_finding_is_there(tmp_path: Path) -> 
     page = Page(path)
     order = [
         "Audit of p.jsonl", "Stop. Trained on 9 pairs as they are", "1 finding would stop a training run; 1 finding should be "
-        "looked at; 1 check found nothing wrong.", "What must change first", "Identical sides", "What to do: drop them.",
-        "Lengths", "p.jsonl:1", "What to look at", "Duplicates", "keep one of each", "found in order", "Empty sides", "abc123",
+        "looked at; 1 check found nothing wrong.", "What must change first", "Identical sides", "What to do: Drop them.",
+        "Lengths", "p.jsonl:1", "What to look at", "Duplicates", "Keep one of each", "found in order", "Empty sides", "abc123",
     ]  # fmt: skip
     places = [page.text.find(part) for part in order]
     assert -1 not in places, order[places.index(-1)]
@@ -110,7 +110,7 @@ def test_the_report_of_a_run_shows_the_same_findings(tmp_path: Path) -> None:
     (folder / "metrics.jsonl").write_text('{"step": 1, "loss": 0.5}\n')
     page = Page(report(folder))
     assert "Audit of the pairs: stop" in page.text
-    assert "What to do: drop them." in page.text
+    assert "What to do: Drop them." in page.text
     assert page.marks
     assert page.tags.count("svg") == 3, "the loss, and the two of the finding"
 
@@ -142,3 +142,17 @@ def test_the_verb_writes_the_folder_and_reads_it_again(
     (out / "audit.json").write_text("{}")
     with pytest.raises(RunDirError, match="damaged or of another version"):
         rather.audit(file, out=out)
+
+
+def test_an_audit_of_judgments_speaks_of_who_judged(tmp_path: Path, write_file: WriteFile) -> None:
+    votes = "".join(
+        json.dumps({"prompt": f"q{n}", "answers": ["yes", "no"], "verdict": "a", "judge": f"j{n % 3}", "by": "person"})
+        + "\n"
+        for n in range(30)
+    )
+    out = tmp_path / "audit"
+    result = rather.audit(write_file(votes, "votes.jsonl"), out=out)
+    page = Page(report(out))
+    assert result.kind == "judgment"
+    assert "30 judgments" in page.text and "Whether those who judged can be relied on" in page.text
+    assert "train" not in page.text.split("What was looked at")[0]

@@ -225,8 +225,8 @@ def _verdict(size: float, p: float, limits: Shortcut) -> Verdict:
 
 def _how_well(model: Told) -> str:
     return (
-        f"with AUC {model.auc:.2f} (95 % interval {model.low:.2f} to {model.high:.2f}; chance 0.50, p {_p(model.p)}) and explain "
-        f"{model.explained:.0%} of the pairs"
+        f"with AUC {model.auc:.2f} (95 % interval {model.low:.2f} to {model.high:.2f}; chance 0.50, p {_p(model.p)}), "
+        f"{model.explained:.0%} of the pairs explained"
     )
 
 

@@ -49,7 +49,9 @@ def answers_or_stand_ins(
         return trial + ask(questions[TRIAL:])
     asked = [Question(prompt=(Message(role="user", content=english[q.text]),), tags=q.tags) for q in questions]
     return [
-        answer.model_copy(update={"question": question.model_copy(update={"tags": {**question.tags, "leak": "stand_in"}})})
+        answer.model_copy(
+            update={"question": question.model_copy(update={"tags": {**question.tags, "leak": "stand_in"}})}
+        )
         for question, answer in zip(questions, ask(asked), strict=True)
     ]
 

@@ -55,11 +55,13 @@ def shown_findings(audit: Mapping[str, Any]) -> dict[str, list[ShownFinding]]:
 
 def verdict_said(audit: Mapping[str, Any], groups: Mapping[str, list[ShownFinding]], words: Words) -> list[str]:
     """The verdict in sentences that need no knowledge of statistics or of training."""
-    many = f"{audit['pairs']:,} {words.many}" if "pairs" in audit else f"these {words.many}"
-    said = [_VERDICTS[audit["verdict"]].format(many=many)]
+    judged = audit.get("kind") == "judgment"
+    number = audit.get("judgments" if judged else "pairs")
+    many = f"these {words.many}" if number is None else f"{number:,} {words.many}"
+    said = [(_OF_JUDGMENTS if judged else _VERDICTS)[audit["verdict"]].format(many=many)]
     passed = len(groups["pass"])
     counts = [
-        f"{_count(_standing(groups['stop']), 'finding')} would stop a training run",
+        f"{_count(_standing(groups['stop']), 'finding')} would stop {'their use' if judged else 'a training run'}",
         f"{_count(_standing(groups['warn']), 'finding')} should be looked at",
         f"{_count(passed, 'check')} found nothing wrong",
     ]
@@ -82,8 +84,19 @@ _VERDICTS = {
 }
 
 
+_OF_JUDGMENTS = {
+    "stop": "Stop. Pairs made of these {many} would teach noise, or one judge's habits.",
+    "warn": "Look before you make pairs. {many} can be used, but some who judged, or the way they were asked, cannot be relied on.",
+    "pass": "Nothing was found that speaks against relying on {many}.",
+}
+
+
 def _standing(findings: list[ShownFinding]) -> int:
     return sum(finding.allowed is None for finding in findings)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _count(number: int, what: str) -> str:
@@ -95,8 +108,8 @@ def _shown(finding: Finding, allowed: str | None) -> ShownFinding:
         check=finding.check,
         name=finding.check.replace("_", " ").capitalize(),
         verdict=finding.verdict,
-        message=finding.message,
-        cure=finding.cure,
+        message=_capital(finding.message),
+        cure=_capital(finding.cure),
         allowed=allowed if finding.verdict != "pass" else None,
         plots=tuple(draw(plot) for plot in finding.plots),
         examples=tuple(_example(example) for example in finding.examples),

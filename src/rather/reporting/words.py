@@ -1,4 +1,4 @@
-"""How the page speaks of what was trained on: pairs, ranked lists, single answers, or the pairs of a reward model."""
+"""How the page speaks of what was trained on (pairs, ranked lists, single answers, the pairs of a reward model) or of judgments."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ _WORDS = {
     "pair": Words(NOUNS["pair"], "pair", "chosen", "rejected", "share of pairs won"),
     "list": Words(NOUNS["list"], "list", "best", "last", "share of a list's pairs in order"),
     "sample": Words(NOUNS["sample"], "answer", "good", "bad", "share with the right sign"),
+    "judgment": Words("judgments", "judgment", "named", "other", "share of votes that agree"),
     "score": Words(NOUNS["pair"], "pair", "chosen", "rejected", "share of pairs won", "score"),
 }
 
