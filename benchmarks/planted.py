@@ -2,10 +2,11 @@
 
     python benchmarks/planted.py --hh ../shared/data/hh_helpful_test.jsonl.gz --out benchmarks/results/planted.json
 
-Clean data are pairs of HH helpful whose sides were exchanged by a coin, so that nothing predicts the label; rows that say nothing
-or stand there twice are left out. Into them each defect of `DEFECTS` is planted, weak, medium and strong, with `--seeds` different
-coins; it is found if the check it belongs to warns or stops. On the clean copies every check must keep silent. Writes the numbers
-as JSON and a table as Markdown beside it.
+Clean data are pairs of HH helpful whose sides were exchanged by a coin, so that nothing predicts the label; rows that say nothing,
+stand there twice, or go on as the next speaker inside an answer (28 of HH's do, which the audit rightly says) are left out.
+Into them each defect of `DEFECTS` is planted, weak, medium and strong, with `--seeds` different coins; it is found if the check it
+belongs to warns or stops. On the clean copies every check must keep silent. Writes the numbers as JSON and a table as Markdown
+beside it.
 
 To add a defect, write a function (pairs, share, random) -> records and a line in DEFECTS.
 """
@@ -28,6 +29,8 @@ from rather.formats import read_pairs
 from rather.records import Example, Finding, Pair
 
 PAIRS = 1000
+# Transcripts that were cut a turn too late: a fault of HH's own, and no fault of a clean copy's.
+NEXT_TURN = re.compile(r"^\s*(?:Human|Assistant):", re.MULTILINE)
 STRENGTHS = ("weak", "medium", "strong")
 
 Plant = Callable[[list[Pair], float, random.Random], Sequence[Example] | AuditInput]
@@ -54,14 +57,14 @@ def clean(pairs: Sequence[Pair], seed: int, count: int = PAIRS) -> list[Pair]:
 
 
 def sound(path: Path) -> list[Pair]:
-    """The pairs of a file that say something, each prompt once."""
+    """The pairs of a file that say something and end where their turn does, each prompt once."""
     pairs = [pair.model_copy(update={"source": None}) for pair in read_pairs(path).pairs]
     keys = Keys.of(pairs)
     seen: set[int] = set()
     kept = []
     for pair, key in zip(pairs, keys.prompt.tolist(), strict=True):
         if key not in seen and pair.chosen.strip() != pair.rejected.strip():
-            if all(sum(map(str.isalnum, text)) > 3 for text in pair.answers):
+            if all(sum(map(str.isalnum, text)) > 3 and not NEXT_TURN.search(text) for text in pair.answers):
                 kept.append(pair)
             seen.add(key)
     return kept

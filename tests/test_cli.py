@@ -153,6 +153,10 @@ def test_wrong_command_lines(fails: Callable[..., str], tiny: Path, tmp_path: Pa
         (("train", file, "--model", tiny), "--out requires an argument"),
         (("train", "--model", tiny, "--out", out), "PAIRS requires an argument"),
         ((*train, "--beta", "0"), "--beta 0: input should be greater than 0"),
+        (
+            ("convert", "a.csv", "b.jsonl", "--to", "judgments", "--by", "x"),
+            "--by x: input should be 'person', 'model', 'metric' or 'behaviour'",
+        ),
         ((*train, "--beta", "x"), "--beta x: input should be a number"),
         ((*train, "--lr", "nan"), "--lr nan: input should be a finite number"),
         ((*train, "--batch-pairs", "1.5"), "--batch-pairs 1.5: input should be a whole number"),

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from rather.app import app
+from rather.records import By
 
 
 @app.command
@@ -20,6 +21,7 @@ def convert(
     format: str | None = None,
     answers: Path | None = None,
     judge: str | None = None,
+    by: By | None = None,
     limit: int | None = None,
     as_chat: Annotated[bool, Parameter(negative="")] = False,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
@@ -40,6 +42,8 @@ def convert(
         File of the pairs of answers that the votes of the source name by id.
     judge
         With --answers: who voted, if no column says so.
+    by
+        With --answers: what kind of judge voted, if no column "by" says so; person if not given.
     limit
         Stop once so many records are written.
     as_chat
@@ -56,6 +60,7 @@ def convert(
         format=format,
         answers=answers,
         judge=judge,
+        by=by,
         limit=limit,
         as_chat=as_chat,
         skip_bad=skip_bad,

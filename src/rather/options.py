@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args, get_origin
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter, Token
 from cyclopts.config import Dict
@@ -93,7 +93,7 @@ def complaint(error: CycloptsError) -> str:
             return _unknown_key(error)
         case CoercionError() if error.token is not None and error.token.keyword and error.msg is None:
             flag = error.argument.name if error.argument else error.token.keyword
-            kind = _KINDS.get(error.target_type, f"a {getattr(error.target_type, '__name__', 'value')}")
+            kind = _kind(error.target_type)
             return f"{_place(error.token)}{flag} {_shown(error.token.value)}: input should be {kind}"
         case MissingArgumentError():
             return f"{error}{_swallowed(error)}"
@@ -104,6 +104,14 @@ def complaint(error: CycloptsError) -> str:
     fields = error.argument.children if error.argument else []
     tokens = [token for field in fields if f"--{flag}" in field.names for token in field.tokens]
     return f"{_place(tokens[0]) if tokens else ''}--{flag} {_shown(first.get('input'))}: {reason_of(first)}"
+
+
+def _kind(wanted: object) -> str:
+    """A type in a user's words."""
+    if get_origin(wanted) is Literal:
+        *others, last = (repr(value) for value in get_args(wanted))
+        return f"{', '.join(others)} or {last}" if others else last
+    return _KINDS.get(wanted, f"a {getattr(wanted, '__name__', 'value')}")
 
 
 _KINDS: dict[object, str] = {

@@ -111,7 +111,8 @@ def test_careful_people_and_models_raise_hardly_an_alarm():
 
 @pytest.mark.slow
 def test_false_alarms_are_at_most_five_in_a_hundred_for_each_check():
-    assert {name: count for name, count in false_alarms(range(1000, 1200)).items() if count > 10} == {}
+    # No threshold was chosen by what it does on these seeds.
+    assert {name: count for name, count in false_alarms(range(20_000, 20_200)).items() if count > 10} == {}
 
 
 def test_guessers_alone_are_a_stop():
@@ -198,6 +199,14 @@ class TestByHand:
         finding = checked("agreement", judged)
         assert finding.message.startswith("people's ratings of tone agree by ordinal α 1.00")
 
+    def test_an_answer_over_an_empty_one_says_nothing_of_length(self):
+        judged = [
+            Comparison(prompt=f"q{n}", answers=(" \n" if empty else "x", "a longer one"), judge="p", verdict="b")
+            for n in range(30)
+            for empty in (n % 3 == 0,)
+        ]
+        assert row_of(checked("length_preference", judged), "p")["pairs"] == 20
+
     def test_gold_is_no_judge_but_the_truth(self):
         gold = votes(("truth", 30, False, "b"), tags={"gold": "yes"})
         finding = checked("agreement_with_people", gold + votes(("m", 30, False, "a"), by="model"))
@@ -261,9 +270,13 @@ class TestRealData:
         people = read_votes(pairs, shared_data("llmfao_crowd_votes.csv"))
         gpt4 = read_votes(pairs, shared_data("llmfao_gpt4_votes.csv"), judge="gpt-4", by="model")
         judged: list[Judgment] = [v for source in (people, gpt4) for v in source if not isinstance(v, Refusal)]
+        assert len(judged) == 8931 + 2139, "votes on an empty answer are votes"
         finding = checked("agreement_with_people", judged)
         row = row_of(finding, "gpt-4")
-        assert (row["pairs"], row["right"]["value"]) == (873, pytest.approx(0.71, abs=0.01))
+        assert (row["pairs"], row["right"]["value"]) == (930, pytest.approx(0.717, abs=0.001))
+        assert finding.evidence["people_themselves"]["value"] == pytest.approx(0.711, abs=0.001)
+        worker = row_of(checked("length_preference", judged), "15")
+        assert (worker["pairs"], worker["longer"]["value"]) == (264, pytest.approx(0.83, abs=0.005))
         assert "15" in {row["judge"] for row in checked("length_preference", judged).evidence["judges"][:5]}
 
     @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from rather.errors import ConfigError, InputError, RatherError, RunDirError
 from rather.formats import TARGETS, convert, iter_judgments, read_pairs
+from rather.records import Comparison
 from tests.conftest import WriteFile
 from tests.formats.test_forms import ALPACA, EACH, NECTAR, OPENAI, SHP, ranks
 
@@ -132,8 +133,19 @@ def test_votes_are_joined_with_their_answers(shared_data: Callable[[str], Path],
     votes, pairs = shared_data("llmfao_crowd_votes.csv"), shared_data("llmfao_pairs.jsonl.gz")
     out = tmp_path / "votes.jsonl.gz"
     done = convert(votes, out, to="native", answers=pairs, skip_bad=True)
-    assert (done.format, done.written, done.refusals) == ("votes", 7723, 1208)
-    assert sum(1 for _ in iter_judgments(out)) == 7723
+    assert (done.format, done.written, done.refusals) == ("votes", 8931, 0)
+    assert sum(1 for _ in iter_judgments(out)) == 8931
+
+
+def test_a_model_that_voted_is_marked_as_one(write_file: WriteFile, tmp_path: Path):
+    votes = write_file("id,winner\n0,left\n", "votes.csv")
+    pairs = write_file([{"id": 0, "text": "Why?", "result_x": "So.", "result_y": "Because."}], "pairs.jsonl")
+    convert(votes, tmp_path / "out.jsonl", to="judgments", answers=pairs, judge="gpt-4", by="model")
+    (said,) = iter_judgments(tmp_path / "out.jsonl")
+    assert isinstance(said, Comparison)
+    assert (said.judge, said.by) == ("gpt-4", "model")
+    with pytest.raises(ConfigError, match="--by does nothing without --answers"):
+        convert(pairs, tmp_path / "again.jsonl", to="judgments", by="model")
 
 
 def test_published_transcripts_come_back_the_same(shared_data: Callable[[str], Path], tmp_path: Path):

@@ -65,6 +65,21 @@ def test_who_voted_is_said_exactly_once(write_file: WriteFile):
         voted(write_file, "id,winner,worker\n0,left,5\n", judge="gpt-4")
 
 
+def test_what_kind_of_judge_voted(write_file: WriteFile):
+    votes = "id,winner,judge,by\n0,left,gpt-4,model\n0,left,ana,person\n0,left,ben,\n0,left,rex,dog\n"
+    *known, refused = voted(write_file, votes)
+    assert [(vote.judge, vote.by) for vote in known if isinstance(vote, Comparison)] == [
+        ("gpt-4", "model"), ("ana", "person"), ("ben", "person"),
+    ]  # fmt: skip
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "\"by\" is 'dog'; known are person, model, metric, behaviour"
+    with pytest.raises(ConfigError, match=r'--by model: but .*votes\.csv:2 has a column "by"'):
+        voted(write_file, votes, by="model")
+    (vote,) = voted(write_file, "id,winner,judge\n0,left,gpt-4\n", by="model")
+    assert isinstance(vote, Comparison)
+    assert (vote.judge, vote.by) == ("gpt-4", "model")
+
+
 @pytest.mark.parametrize(
     ("pairs", "votes", "said"),
     [

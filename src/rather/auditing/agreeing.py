@@ -7,7 +7,7 @@ import numpy as np
 from rather.auditing.findings import EXAMPLES, AuditInput, cut
 from rather.auditing.naming import agreement_row, count, interval, plain, shown_vote
 from rather.auditing.panel import Panel
-from rather.auditing.people_limits import LIMITS
+from rather.auditing.people_limits import PeopleLimits
 from rather.records import Bars, Finding, Histogram, Plot, Shown, Verdict
 from rather.stats.agreement import Agreement, Kappas, cohen, gwet, krippendorff, same_share
 from rather.stats.votes import TIE, Bools, Floats, Ints
@@ -29,30 +29,30 @@ _SKEW = ("the answer first shown", "a tie", "the answer shown second")
 
 def agreement(given: AuditInput) -> list[Finding]:
     """How far people (and models) agree beyond chance, on comparisons and on each scale of ratings."""
-    panel = given.panel
+    panel, limits = given.panel, given.thresholds.people
     found: list[Finding] = []
     for who, group in (("people", panel.people), ("models", np.array([by == "model" for by in panel.by], bool))):
         if group.sum() < 2:
             continue
         mask = panel.of_judges(group) & panel.once & panel.compared
         if len(np.unique(panel.votes.judge[mask])) > 1:
-            found.append(_compared_alike(panel, who, mask))
+            found.append(_compared_alike(panel, limits, who, mask))
         for scale in range(len(panel.ratings.scales)):
-            found += _rated_alike(panel, who, group, scale)
+            found += _rated_alike(panel, limits, who, group, scale)
     return found
 
 
-def _compared_alike(panel: Panel, who: str, mask: Bools) -> Finding:
+def _compared_alike(panel: Panel, limits: PeopleLimits, who: str, mask: Bools) -> Finding:
     """α, AC1 and κ of comparisons."""
     unit, said, judge = panel.unit[mask], panel.said[mask], panel.votes.judge[mask]
     nominal = krippendorff(unit, said, categories=OUTCOMES)
-    if nominal.units < LIMITS.least_pairs:
-        return _unknown(f"{who} agree cannot be told: two or more judged {count(nominal.units, 'pair')}")
+    if nominal.units < limits.least_pairs:
+        return _unknown(f"{who} agree cannot be told: two or more judged {count(nominal.units, 'pair')}", limits)
     ordinal, ac1 = krippendorff(unit, said, categories=OUTCOMES, metric="ordinal"), _ac1(unit, said)
     common = np.bincount(said, minlength=OUTCOMES) / len(said)
-    skewed = bool(common.max() >= LIMITS.skewed) or not nominal.known
+    skewed = bool(common.max() >= limits.skewed) or not nominal.known
     name, read = ("AC1", ac1) if skewed else ("α", nominal)
-    kappas = cohen(unit, judge, said, categories=OUTCOMES, least=LIMITS.least_pairs)
+    kappas = cohen(unit, judge, said, categories=OUTCOMES, least=limits.least_pairs)
     alike = same_share(unit, said, categories=OUTCOMES)
     judges = f"{count(len(said), 'vote')} of {len(np.unique(judge)):,} {who}"
     message = (
@@ -61,7 +61,7 @@ def _compared_alike(panel: Panel, who: str, mask: Bools) -> Finding:
     )
     if skewed:
         message += f"; labels are skewed ({_SKEW[int(common.argmax())]} in {common.max():.0%}), so α ({_said(nominal)}) misleads"
-    verdict = _verdict(read)
+    verdict = _verdict(read, limits)
     return Finding(
         check="agreement",
         verdict=verdict,
@@ -78,8 +78,8 @@ def _compared_alike(panel: Panel, who: str, mask: Bools) -> Finding:
             "same": plain(alike),
             "read": name,
             "shares": {key: plain(share) for key, share in zip(("first", "tie", "second"), common, strict=True)},
-            "warn_below": LIMITS.alpha_warn,
-            "stop_below": LIMITS.alpha_stop,
+            "warn_below": limits.alpha_warn,
+            "stop_below": limits.alpha_stop,
             "kappas": _kappa_rows(panel, kappas),
         },
         plots=_plots(who, {"α nominal": nominal, "α ordinal": ordinal, "AC1": ac1}, kappas),
@@ -93,13 +93,13 @@ def _ac1(unit: Ints, said: Ints) -> Agreement:
     return gwet(unit, said // 2, categories=2)
 
 
-def _verdict(read: Agreement) -> Verdict:
+def _verdict(read: Agreement, limits: PeopleLimits) -> Verdict:
     if not read.known:
         return "pass"
-    return "stop" if read.high < LIMITS.alpha_stop else "warn" if read.high < LIMITS.alpha_warn else "pass"
+    return "stop" if read.high < limits.alpha_stop else "warn" if read.high < limits.alpha_warn else "pass"
 
 
-def _rated_alike(panel: Panel, who: str, group: Bools, scale: int) -> list[Finding]:
+def _rated_alike(panel: Panel, limits: PeopleLimits, who: str, group: Bools, scale: int) -> list[Finding]:
     """Ordinal α of ratings on one scale of one aspect."""
     ratings = panel.ratings
     rows = np.flatnonzero((ratings.scale == scale) & group[ratings.judge])
@@ -111,9 +111,9 @@ def _rated_alike(panel: Panel, who: str, group: Bools, scale: int) -> list[Findi
     of = f"{who}'s ratings" + (f" of {aspect}" if aspect else "")
     levels = _levels(ratings.score[rows])
     found = krippendorff(ratings.item[rows], levels, categories=int(levels.max()) + 1, metric="ordinal")
-    if found.units < LIMITS.least_pairs or not found.known:
-        return [_unknown(f"{of} agree cannot be told: two or more rated {count(found.units, 'answer')}")]
-    verdict = _verdict(found)
+    if found.units < limits.least_pairs or not found.known:
+        return [_unknown(f"{of} agree cannot be told: two or more rated {count(found.units, 'answer')}", limits)]
+    verdict = _verdict(found, limits)
     return [
         Finding(
             check="agreement",
@@ -192,6 +192,6 @@ def _said(found: Agreement) -> str:
     return f"{found.value:.2f} (95 % interval {found.low:.2f} to {found.high:.2f})"
 
 
-def _unknown(what: str) -> Finding:
-    message = f"how far {what}, and it takes {LIMITS.least_pairs} on which not all is the same"
+def _unknown(what: str, limits: PeopleLimits) -> Finding:
+    message = f"how far {what}, and it takes {limits.least_pairs} on which not all is the same"
     return Finding(check="agreement", verdict="pass", message=message, evidence={"could_tell": False})

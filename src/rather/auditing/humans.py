@@ -9,7 +9,7 @@ import numpy as np
 from rather.auditing.findings import AuditInput
 from rather.auditing.naming import Judged, bars, count, interval, names, plain, too_few
 from rather.auditing.panel import Panel
-from rather.auditing.people_limits import LIMITS
+from rather.auditing.people_limits import PeopleLimits
 from rather.records import Finding
 from rather.stats.agreement import cohen
 from rather.stats.proportions import false_discovery, mcnemar, smallest_share, wilson
@@ -18,7 +18,7 @@ from rather.stats.votes import TIE, Bools, Floats, Ints
 
 def agreement_with_people(given: AuditInput) -> list[Finding]:
     """How often each judging model names the answer that people (or gold labels) name, a tie counting half; and which is better."""
-    panel = given.panel
+    panel, limits = given.panel, given.thresholds.people
     if not panel.machines.any():
         return []
     truth = _reference(panel)
@@ -28,15 +28,15 @@ def agreement_with_people(given: AuditInput) -> list[Finding]:
     right, size = verdict == truth[unit], len(panel.judges)
     pairs = np.bincount(judge, minlength=size)
     share, low, high = wilson(np.bincount(judge, right + (verdict == TIE) / 2, size), pairs)
-    known = np.flatnonzero(pairs >= LIMITS.least_pairs)
+    known = np.flatnonzero(pairs >= limits.least_pairs)
     if not len(known):
         return []
     whom = "gold labels" if panel.gold.any() else "most people"
     order = known[np.argsort(-share[known], kind="stable")]
     kappa = _kappas(panel, truth, order)
-    rivals = _rivals(panel, known, unit, judge, right)
+    rivals = _rivals(panel, limits, known, unit, judge, right)
     beaten = {row["worse"] for row in rivals if row["sure"]}
-    found = [j for j in order[::-1] if high[j] < LIMITS.with_people or panel.judges[j] in beaten]
+    found = [j for j in order[::-1] if high[j] < limits.with_people or panel.judges[j] in beaten]
     said = [f"{share[j]:.0%} of {count(int(pairs[j]), 'pair')}, κ {kappa[j]['value']}" for j in order]
     message = f"where {whom} name an answer, so do: {names(panel, order, said)}{_compared(rivals)}"
     wrong = (
@@ -45,7 +45,7 @@ def agreement_with_people(given: AuditInput) -> list[Finding]:
         & (panel.said != truth[panel.unit])
     )
     judged = Judged(
-        panel, found, known, too_few(pairs, LIMITS.least_pairs), order, np.flatnonzero(wrong),
+        panel, found, known, too_few(pairs, limits.least_pairs), order, np.flatnonzero(wrong),
         lambda _: f"{whom} say otherwise",
     )  # fmt: skip
     return [
@@ -57,7 +57,7 @@ def agreement_with_people(given: AuditInput) -> list[Finding]:
             plots=[bars(panel, f"How often judges name what {whom} name", "of pairs, a tie counting half", order,
                         (share, low, high), 0.5)],
             against=whom,
-            warn_below=LIMITS.with_people,
+            warn_below=limits.with_people,
             people_themselves=_people_themselves(panel),
             mcnemar=rivals,
         )
@@ -109,14 +109,16 @@ def _kappas(panel: Panel, truth: Ints, judges: Ints) -> dict[int, dict[str, Any]
     return rows
 
 
-def _rivals(panel: Panel, judges: Ints, unit: Ints, judge: Ints, right: Bools) -> list[dict[str, Any]]:
+def _rivals(
+    panel: Panel, limits: PeopleLimits, judges: Ints, unit: Ints, judge: Ints, right: Bools
+) -> list[dict[str, Any]]:
     """McNemar's test between every two judges on the pairs that both judged, the surest difference first."""
     of = {j: (unit[judge == j], right[judge == j]) for j in judges.tolist()}
     rows = []
     for place, one in enumerate(judges.tolist()):
         for other in judges.tolist()[place + 1 :]:
             shared, here, there = np.intersect1d(of[one][0], of[other][0], return_indices=True)
-            if len(shared) < LIMITS.least_pairs:
+            if len(shared) < limits.least_pairs:
                 continue
             a, b = of[one][1][here], of[other][1][there]
             wins = sorted([(int((a & ~b).sum()), one), (int((b & ~a).sum()), other)], reverse=True)
@@ -126,12 +128,12 @@ def _rivals(panel: Panel, judges: Ints, unit: Ints, judge: Ints, right: Bools) -
                 "only_better": wins[0][0], "only_worse": wins[1][0],
                 "difference": (wins[0][0] - wins[1][0]) / len(shared), "p": p,
             })  # fmt: skip
-    level = LIMITS.false_discoveries / max(len(rows), 1)
+    level = limits.false_discoveries / max(len(rows), 1)
     for row, q in zip(rows, false_discovery(np.array([row["p"] for row in rows])).tolist(), strict=True):
         differ = row["only_better"] + row["only_worse"]
         least = float(smallest_share(np.array([differ]), level)[0])
         row["q"], row["smallest_found"] = q, plain((2 * least - 1) * differ / row["pairs"])
-        row["sure"] = q <= LIMITS.false_discoveries and row["difference"] >= LIMITS.better_by
+        row["sure"] = q <= limits.false_discoveries and row["difference"] >= limits.better_by
     return sorted(rows, key=lambda row: row["p"])
 
 

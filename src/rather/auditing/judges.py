@@ -9,7 +9,6 @@ import numpy as np
 from rather.auditing.findings import AuditInput
 from rather.auditing.naming import Judged, bars, could_not, count, interval, names, too_few, worst_votes
 from rather.auditing.panel import Panel
-from rather.auditing.people_limits import LIMITS
 from rather.records import Finding
 from rather.stats.bootstrap import clustered_share
 from rather.stats.proportions import false_discovery, sign_test, smallest_share, wilson
@@ -20,31 +19,31 @@ _SIDES = {FIRST: "first", SECOND: "second"}
 
 def side_bias(given: AuditInput) -> list[Finding]:
     """Who names the answer shown first too often, or too rarely, by a binomial test for each judge."""
-    panel = given.panel
+    panel, limits = given.panel, given.thresholds.people
     mask = panel.apart & panel.once_each_way & panel.votes.sided & (panel.votes.outcome != TIE)
     mask &= ~panel.of_judges(panel.gold)
     if not mask.any():
         return []
     named, first = panel.count(mask), panel.count(mask & (panel.votes.outcome == FIRST))
-    known = np.flatnonzero(named >= LIMITS.least_votes)
+    known = np.flatnonzero(named >= limits.least_votes)
     share, low, high = wilson(first, named)
     p = sign_test(first, named)
     q = np.full(len(named), np.nan)
     q[known] = false_discovery(p[known])
     order = known[np.argsort(-np.abs(share[known] - 0.5), kind="stable")]
-    found = order[(q[order] <= LIMITS.false_discoveries) & (np.abs(share[order] - 0.5) >= LIMITS.side)]
-    sought = smallest_share(named, LIMITS.false_discoveries / max(len(known), 1)) - 0.5
-    blind = int(((named > 0) & ~np.isin(np.arange(len(named)), found) & ~(sought <= LIMITS.side_sought)).sum())
+    found = order[(q[order] <= limits.false_discoveries) & (np.abs(share[order] - 0.5) >= limits.side)]
+    sought = smallest_share(named, limits.false_discoveries / max(len(known), 1)) - 0.5
+    blind = int(((named > 0) & ~np.isin(np.arange(len(named)), found) & ~(sought <= limits.side_sought)).sum())
     together = _together(first, named)
-    leans = together[1] > 0.5 + LIMITS.side or together[2] < 0.5 - LIMITS.side
-    message = f"no side bias found in {count(len(known))} with {LIMITS.least_votes} votes for an answer or more"
+    leans = together[1] > 0.5 + limits.side or together[2] < 0.5 - limits.side
+    message = f"no side bias found in {count(len(known))} with {limits.least_votes} votes for an answer or more"
     if len(found):
         said = names(panel, found, [f"first in {share[j]:.0%} of {named[j]:,}" for j in found])
         message = f"{len(found):,} of {count(len(known))} favour a side: {said}"
     message += (
         f"; all together name the answer shown first in {together[0]:.0%} ({together[1]:.0%} to {together[2]:.0%})"
     )
-    message += could_not(blind, f"a bias of {LIMITS.side_sought * 100:.0f} points")
+    message += could_not(blind, f"a bias of {limits.side_sought * 100:.0f} points")
     favoured = np.where(share > 0.5, FIRST, SECOND)[panel.votes.judge]
     rows = worst_votes(panel, mask & np.isin(panel.votes.judge, found) & (panel.votes.outcome == favoured))
     judged = Judged(
@@ -63,7 +62,7 @@ def side_bias(given: AuditInput) -> list[Finding]:
                         (share, low, high), 0.5)],
             together=interval(*together),
             could_not_find=blind,
-            sought=LIMITS.side_sought,
+            sought=limits.side_sought,
         )
     ]  # fmt: skip
 
@@ -80,7 +79,7 @@ def _together(first: Ints, named: Ints) -> tuple[float, float, float]:
 
 def swap_flips(given: AuditInput) -> list[Finding]:
     """How often a judge changes its verdict when the same two answers are shown in the other order."""
-    panel = given.panel
+    panel, limits = given.panel, given.thresholds.people
     swaps = _Swaps.of(panel)
     if not len(swaps.judge):
         return []
@@ -91,42 +90,42 @@ def swap_flips(given: AuditInput) -> list[Finding]:
         np.bincount(swaps.judge, swaps.to_first, size),
         np.bincount(swaps.judge, swaps.to_second, size),
     )
-    known = np.flatnonzero(pairs >= LIMITS.least_repeats)
+    known = np.flatnonzero(pairs >= limits.least_repeats)
     q = np.full(size, np.nan)
     q[known] = false_discovery(sign_test(to_first, to_first + to_second)[known])
     order = known[np.argsort(-share[known], kind="stable")]
-    found = order[low[order] > LIMITS.flips]
+    found = order[low[order] > limits.flips]
     message = "too few pairs were shown in both orders to say how often verdicts change"
     if len(order):
+        sure = q <= limits.false_discoveries
         said = [
-            f"in {share[j]:.0%} of {count(int(pairs[j]), 'pair')}{_towards(float(to_first[j]), float(to_second[j]), float(q[j]))}"
+            f"in {share[j]:.0%} of {count(int(pairs[j]), 'pair')}"
+            + (_towards(float(to_first[j]), float(to_second[j])) if sure[j] else "")
             for j in order
         ]
         message = f"shown in both orders, verdicts change: {names(panel, order, said)}"
-    unsure = int(((low[known] <= LIMITS.flips) & (high[known] > 2 * LIMITS.flips)).sum())
+    unsure = int(((low[known] <= limits.flips) & (high[known] > 2 * limits.flips)).sum())
     rows = swaps.row[(swaps.changed == 1) & (np.isin(swaps.judge, found) | (len(found) == 0))]
     judged = Judged(
-        panel, found, known, too_few(pairs, LIMITS.least_repeats), order, rows,
+        panel, found, known, too_few(pairs, limits.least_repeats), order, rows,
         lambda _: "said otherwise when the two were exchanged",
     )  # fmt: skip
     return [
         judged.finding(
             "swap_flips",
-            message + could_not(unsure, f"flips in {2 * LIMITS.flips:.0%} of pairs"),
+            message + could_not(unsure, f"flips in {2 * limits.flips:.0%} of pairs"),
             "count a pair only where both orders say the same (`rather judge --by pairwise` does), or take another judge",
             columns={"pairs": pairs, "flips": lambda j: interval(share[j], low[j], high[j]), "both_times_first": to_first,
                      "both_times_second": to_second, "q": q},
             plots=[bars(panel, "Verdicts that change with the order of the answers", "of pairs shown in both orders", order,
-                        (share, low, high), LIMITS.flips)],
-            warn_above=LIMITS.flips,
+                        (share, low, high), limits.flips)],
+            warn_above=limits.flips,
         )
     ]  # fmt: skip
 
 
-def _towards(to_first: float, to_second: float, q: float) -> str:
-    """The side that flips go to, where it is certainly one."""
-    if not q <= LIMITS.false_discoveries:
-        return ""
+def _towards(to_first: float, to_second: float) -> str:
+    """The side that most flips go to."""
     side, most = ("first", to_first) if to_first > to_second else ("second", to_second)
     return f", to the answer shown {side} in {most:.0f} of {to_first + to_second:.0f}"
 

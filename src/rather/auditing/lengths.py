@@ -20,7 +20,6 @@ from scipy.stats import norm
 from rather.auditing.findings import AuditInput
 from rather.auditing.naming import Judged, bars, could_not, count, interval, names, worst_votes
 from rather.auditing.panel import Panel
-from rather.auditing.people_limits import LIMITS
 from rather.records import Finding
 from rather.stats.bradley_terry import lowest
 from rather.stats.judges import Z95
@@ -45,27 +44,27 @@ class _Preference:
 
 def length_preference(given: AuditInput) -> list[Finding]:
     """Who prefers the longer (or the shorter) answer of two that are as good as each other by what others say."""
-    panel = given.panel
+    panel, limits = given.panel, given.thresholds.people
     longer_V, counted = _longer(panel)
     if not counted.any():
         return []
     size = len(panel.judges)
     pairs = panel.count(counted)
     bare = wilson(panel.count(counted & longer_V), pairs)
-    held = _held(panel, longer_V, counted)
-    with_others = held.pairs >= LIMITS.least_votes
-    alone = ~with_others & (pairs >= LIMITS.least_votes)
+    held = _held(panel, longer_V, counted, least=limits.least_votes)
+    with_others = held.pairs >= limits.least_votes
+    alone = ~with_others & (pairs >= limits.least_votes)
     share, low, high = (
         np.where(with_others, one, other) for one, other in zip((held.share, held.low, held.high), bare, strict=True)
     )
     known = np.flatnonzero(with_others | alone)
     p = np.where(with_others, held.p, np.where(alone, sign_test(panel.count(counted & longer_V), pairs), np.nan))
     q = false_discovery(p)
-    allowed = np.where(with_others, LIMITS.length_equal, LIMITS.length_alone)
+    allowed = np.where(with_others, limits.length_equal, limits.length_alone)
     order = known[np.argsort(-np.abs(share[known] - 0.5), kind="stable")]
-    found = order[(q[order] <= LIMITS.false_discoveries) & (np.abs(share[order] - 0.5) >= allowed[order])]
-    sought = _sought(held, with_others, pairs, LIMITS.false_discoveries / max(len(known), 1))
-    blind = int(((pairs > 0) & ~np.isin(np.arange(size), found) & ~(sought <= 2 * LIMITS.length_equal)).sum())
+    found = order[(q[order] <= limits.false_discoveries) & (np.abs(share[order] - 0.5) >= allowed[order])]
+    sought = _sought(held, with_others, pairs, limits.false_discoveries / max(len(known), 1))
+    blind = int(((pairs > 0) & ~np.isin(np.arange(size), found) & ~(sought <= 2 * limits.length_equal)).sum())
     message = f"no preference for length found in {count(len(known))}"
     if len(found):
         said = names(
@@ -81,7 +80,7 @@ def length_preference(given: AuditInput) -> list[Finding]:
     return [
         judged.finding(
             "length_preference",
-            message + could_not(blind, f"one of {2 * LIMITS.length_equal * 100:.0f} points"),
+            message + could_not(blind, f"one of {2 * limits.length_equal * 100:.0f} points"),
             "say in the instructions (or the rubric) that length is no merit, or show judges answers of like length",
             columns={
                 "pairs": pairs,
@@ -100,13 +99,16 @@ def length_preference(given: AuditInput) -> list[Finding]:
 
 
 def _longer(panel: Panel) -> tuple[Bools, Bools]:
-    """Votes that name the longer answer, and those that are counted: for one of two answers unlike in length [V]."""
+    """Votes that name the longer answer, and those that are counted: for one of two answers unlike in length [V].
+
+    To take an answer over an empty one is no preference for length.
+    """
     first, second = panel.length[panel.votes.first], panel.length[panel.votes.second]
-    counted = panel.apart & panel.once & (panel.votes.outcome != TIE) & (first != second) & (first >= 0) & (second >= 0)
+    counted = panel.apart & panel.once & (panel.votes.outcome != TIE) & (first != second) & (first > 0) & (second > 0)
     return (panel.votes.outcome == FIRST) == (first > second), counted & ~panel.of_judges(panel.gold)
 
 
-def _held(panel: Panel, longer_V: Bools, counted: Bools) -> _Preference:
+def _held(panel: Panel, longer_V: Bools, counted: Bools, *, least: int) -> _Preference:
     """Each judge's preference beside the scores of the reference, over pairs that somebody else of it judged."""
     votes, size = panel.votes, len(panel.judges)
     of_reference = panel.of_judges(panel.reference)
@@ -116,11 +118,11 @@ def _held(panel: Panel, longer_V: Bools, counted: Bools) -> _Preference:
     rows = np.flatnonzero(counted & (heard - own > 0))
     columns = [np.full(size, np.nan) for _ in range(5)]
     pairs = np.bincount(votes.judge[rows], minlength=size)
-    if (pairs >= LIMITS.least_votes).any():
+    if (pairs >= least).any():
         score = panel.reference_fit.scores.score
         gap = score[votes.first[rows]] - score[votes.second[rows]]
         gap *= np.where(panel.length[votes.first[rows]] > panel.length[votes.second[rows]], 1, -1)
-        for judge in np.flatnonzero(pairs >= LIMITS.least_votes):
+        for judge in np.flatnonzero(pairs >= least):
             mine = votes.judge[rows] == judge
             value, deviation = _logit(gap[mine], longer_V[rows[mine]].astype(np.float64))
             said = (

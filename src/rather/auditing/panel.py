@@ -53,7 +53,7 @@ class Panel:
     compared   True of votes given as comparisons or rankings, False of those that ratings imply [V]
     seconds    how long the vote took, NaN where that is not known [V]
     texts      the answers [I]
-    length     characters of each answer, −1 where its text is not known [I]
+    length     characters of each answer without the space around it, −1 where its text is not known [I]
     model      who wrote each answer, −1 where unknown [I]
     by         what kind of judge each is [J]; `gold` where its votes are the truth
     """
@@ -229,7 +229,7 @@ class _Columns:
         key = (_key(said.prompt), said.answers[place], said.aspect)
         item = self.items.setdefault(key, len(self.items))
         if item == len(self.length):
-            self.length.append(-1 if said.tags.get(TEXTS) == UNKNOWN else len(said.answers[place]))
+            self.length.append(-1 if said.tags.get(TEXTS) == UNKNOWN else len(said.answers[place].strip()))
             self.model.append(-1)
         name = said.models[place] if said.models else None
         if name is not None and self.model[item] < 0:

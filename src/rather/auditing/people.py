@@ -7,7 +7,7 @@ import numpy as np
 from rather.auditing.findings import AuditInput
 from rather.auditing.naming import Judged, bars, contrary, count, interval, names, outlying, plain, too_few, worst_votes
 from rather.auditing.panel import Panel
-from rather.auditing.people_limits import LIMITS
+from rather.auditing.people_limits import PeopleLimits
 from rather.records import Finding, Histogram
 from rather.stats.proportions import wilson
 from rather.stats.votes import FIRST, SECOND, TIE, Bools, Floats, Ints
@@ -20,30 +20,30 @@ _OUTCOME = {FIRST: "the answer shown first", TIE: "a tie", SECOND: "the answer s
 
 def reliability(given: AuditInput) -> list[Finding]:
     """Who looks at the answers and who does not: each judge's skill by noisy Bradley–Terry, where several judge the same."""
-    panel = given.panel
+    panel, limits = given.panel, given.thresholds.people
     if len(panel.judges) < 3 or not len(panel):
         return []
     several = int((np.bincount(panel.unit[panel.once]) > 1).sum())
-    if several < LIMITS.least_pairs:
-        message = f"whom to trust cannot be told: two or more judged {count(several, 'pair')}, and it takes {LIMITS.least_pairs}"
+    if several < limits.least_pairs:
+        message = f"whom to trust cannot be told: two or more judged {count(several, 'pair')}, and it takes {limits.least_pairs}"
         return [Finding(check="reliability", verdict="pass", message=message, evidence={"could_tell": False})]
     fit, votes = panel.fit.judges, panel.count() * ~panel.gold
-    known = np.flatnonzero(votes >= LIMITS.least_votes)
+    known = np.flatnonzero(votes >= limits.least_votes)
     order = known[np.lexsort((-votes[known], fit.skill[known]))]
-    found = order[fit.skill_high[order] < LIMITS.skill]
+    found = order[fit.skill_high[order] < limits.skill]
     share = votes[found].sum() / max(votes.sum(), 1)
     about = [
         f"skill {fit.skill[j]:.2f} [{fit.skill_low[j]:.2f}, {fit.skill_high[j]:.2f}], {votes[j]:,} votes" for j in found
     ]
-    message = f"nobody of {count(len(known))} with {LIMITS.least_votes} votes or more certainly ignores the answers"
+    message = f"nobody of {count(len(known))} with {limits.least_votes} votes or more certainly ignores the answers"
     if len(found):
-        less = f"less than {LIMITS.skill:.0%} as well as the average vote does"
+        less = f"less than {limits.skill:.0%} as well as the average vote does"
         message = f"{len(found):,} of {count(len(known))} certainly follow the answers {less}: "
         message += f"{names(panel, found, about)}; {share:.0%} of all votes are theirs"
     gainsaid = contrary(panel)
     rows = worst_votes(panel, np.isin(panel.votes.judge, found) & (panel.votes.outcome != TIE))
     judged = Judged(
-        panel, found, known, too_few(votes, LIMITS.least_votes), order, rows,
+        panel, found, known, too_few(votes, limits.least_votes), order, rows,
         lambda row: f"{gainsaid[row]:.0%} of the others' votes say otherwise",
     )  # fmt: skip
     return [
@@ -51,7 +51,7 @@ def reliability(given: AuditInput) -> list[Finding]:
             "reliability",
             message,
             "leave their votes out, or let `rather pair --reliability noisy-bradley-terry` weigh them by skill",
-            verdict="stop" if share >= LIMITS.unreliable_stop else None,
+            verdict="stop" if len(found) and share >= limits.unreliable_stop else None,
             columns={
                 "votes": votes,
                 "skill": lambda j: interval(fit.skill[j], fit.skill_low[j], fit.skill_high[j]),
@@ -62,17 +62,17 @@ def reliability(given: AuditInput) -> list[Finding]:
                         (fit.skill, fit.skill_low, fit.skill_high), 0.0)],
             meaning="skill 1: the average vote (or gold); 0: does not look; below 0: says the opposite",
             share_of_votes=plain(share),
-            skill_below=LIMITS.skill,
+            skill_below=limits.skill,
         )
     ]  # fmt: skip
 
 
 def tie_rate(given: AuditInput) -> list[Finding]:
     """Judges who call far more, or far fewer, ties than the others."""
-    panel = given.panel
+    panel, limits = given.panel, given.thresholds.people
     mask = panel.apart & panel.once & ~panel.of_judges(panel.gold)
     votes, ties = panel.count(mask), panel.count(mask & (panel.votes.outcome == TIE))
-    known = np.flatnonzero(votes >= LIMITS.least_votes)
+    known = np.flatnonzero(votes >= limits.least_votes)
     if len(known) < CROWD:
         return []
     share, low, high = wilson(ties, votes)
@@ -80,7 +80,7 @@ def tie_rate(given: AuditInput) -> list[Finding]:
     away = np.full(len(votes), np.nan)
     away[known] = outlying(np.arcsin(np.sqrt(share[known])), 0.5 / np.sqrt(votes[known]))
     middle = float(np.median(share[known]))
-    far = (np.abs(away[known]) > LIMITS.tie_deviations) & (np.abs(share[known] - middle) > LIMITS.tie_difference)
+    far = (np.abs(away[known]) > limits.tie_deviations) & (np.abs(share[known] - middle) > limits.tie_difference)
     found = known[far][np.argsort(-np.abs(away[known][far]), kind="stable")]
     message = f"ties are {middle:.0%} of a judge's votes in the median, and none of {count(len(known))} stands out"
     if len(found):
@@ -88,7 +88,7 @@ def tie_rate(given: AuditInput) -> list[Finding]:
         message = f"{len(found):,} of {count(len(known))} tie unlike the others (median {middle:.0%}): {said}"
     order = known[np.argsort(-share[known], kind="stable")]
     judged = Judged(
-        panel, found, known, too_few(votes, LIMITS.least_votes), order,
+        panel, found, known, too_few(votes, limits.least_votes), order,
         worst_votes(panel, mask & np.isin(panel.votes.judge, found)),
         lambda row: f"says {_OUTCOME[int(panel.votes.outcome[row])]}",
     )  # fmt: skip
@@ -110,19 +110,19 @@ def tie_rate(given: AuditInput) -> list[Finding]:
 
 def speed(given: AuditInput) -> list[Finding]:
     """People who vote faster than anyone reads, or far faster than the others."""
-    panel = given.panel
+    panel, limits = given.panel, given.thresholds.people
     timed = ~np.isnan(panel.seconds) & panel.of_judges(panel.people)
     if not timed.any():
         return []
     votes = panel.count(timed)
-    known = np.flatnonzero(votes >= LIMITS.least_votes)
-    letters, needed = _reading(panel)
+    known = np.flatnonzero(votes >= limits.least_votes)
+    letters, needed = _reading(panel, limits)
     quick = timed & (panel.seconds < needed)
     share, low, high = wilson(panel.count(quick), votes)
     median, away = _medians(panel, timed, known)
     crowd = float(np.median(median[known])) if len(known) else float("nan")
-    unlike = (away < -LIMITS.speed_deviations) & (median < crowd / 3) & (len(known) >= CROWD)
-    found = known[(low[known] > LIMITS.fast_share) | unlike[known]]
+    unlike = (away < -limits.speed_deviations) & (median < crowd / 3) & (len(known) >= CROWD)
+    found = known[(low[known] > limits.fast_share) | unlike[known]]
     found = found[np.argsort(median[found], kind="stable")]
     message = f"none of {count(len(known), 'annotator')} votes faster than anyone reads"
     if len(found):
@@ -133,7 +133,7 @@ def speed(given: AuditInput) -> list[Finding]:
     rows = np.flatnonzero(quick & np.isin(panel.votes.judge, found))
     rows = rows[np.argsort((panel.seconds - needed)[rows], kind="stable")]
     judged = Judged(
-        panel, found, known, too_few(votes, LIMITS.least_votes), order, rows,
+        panel, found, known, too_few(votes, limits.least_votes), order, rows,
         lambda row: f"{panel.seconds[row]:.1f} s" + (f" for {letters[row]:,} characters" if letters[row] else ""),
     )  # fmt: skip
     return [
@@ -153,10 +153,10 @@ def speed(given: AuditInput) -> list[Finding]:
     ]
 
 
-def _reading(panel: Panel) -> tuple[Ints, Floats]:
+def _reading(panel: Panel, limits: PeopleLimits) -> tuple[Ints, Floats]:
     """Characters of both answers, where their texts are known, and the seconds that a vote takes at least [V]."""
     letters = np.maximum(panel.length[panel.votes.first], 0) + np.maximum(panel.length[panel.votes.second], 0)
-    return letters, np.maximum(LIMITS.fastest_seconds, letters / LIMITS.fastest_reading)
+    return letters, np.maximum(limits.fastest_seconds, letters / limits.fastest_reading)
 
 
 def _medians(panel: Panel, timed: Bools, known: Ints) -> tuple[Floats, Floats]:
@@ -185,23 +185,23 @@ def _speed_plot(seconds: Floats) -> Histogram:
 
 def self_consistency(given: AuditInput) -> list[Finding]:
     """Whether who is asked the same twice says the same twice (in the same order; the other order is `swap_flips`)."""
-    panel = given.panel
+    panel, limits = given.panel, given.thresholds.people
     judge, same, row = _asked_twice(panel)
     if not len(judge):
         return []
     times = np.bincount(judge, minlength=len(panel.judges))
     share, low, high = wilson(np.bincount(judge, same, len(panel.judges)), times)
-    known = np.flatnonzero(times >= LIMITS.least_repeats)
+    known = np.flatnonzero(times >= limits.least_repeats)
     order = known[np.argsort(share[known], kind="stable")]
-    found = order[high[order] < LIMITS.consistency]
+    found = order[high[order] < limits.consistency]
     total = [float(part) for part in wilson(same.sum(), np.array(len(same)))]
     message = f"asked the same twice, judges say the same in {total[0]:.0%} of {count(len(same), 'case')}"
     if len(found):
         said = names(panel, found, [f"the same in {share[j]:.0%} of {times[j]:,}" for j in found])
-        message += f"; {len(found):,} of {count(len(known))} certainly in fewer than {LIMITS.consistency:.0%}: {said}"
+        message += f"; {len(found):,} of {count(len(known))} certainly in fewer than {limits.consistency:.0%}: {said}"
     rows = row[(same == 0) & (np.isin(judge, found) | (len(found) == 0))]
     judged = Judged(
-        panel, found, known, too_few(times, LIMITS.least_repeats), order, rows,
+        panel, found, known, too_few(times, limits.least_repeats), order, rows,
         lambda _: "said otherwise when asked before",
     )  # fmt: skip
     return [

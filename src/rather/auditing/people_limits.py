@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from rather.config import Config
 from rather.records import Probability
@@ -41,7 +41,7 @@ class PeopleLimits(Config):
     """A person is too fast if more than this share of the votes were faster than anyone reads."""
     fastest_seconds: NonNegativeFloat = 1.0
     """No vote takes less time than this …"""
-    fastest_reading: NonNegativeFloat = 150.0
+    fastest_reading: PositiveFloat = 150.0
     """… nor less than both answers take at so many characters a second (25 words: five times as fast as people read)."""
     speed_deviations: NonNegativeFloat = 4.0
     """So is one whose median lies so many (robust) standard deviations below the crowd's, and below a third of it."""
@@ -57,6 +57,3 @@ class PeopleLimits(Config):
     """The share of pairs on which a judge names the answer that people name (½ by chance) must not lie below."""
     better_by: Probability = 0.05
     """A difference between two judges below this is too small to matter."""
-
-
-LIMITS = PeopleLimits()

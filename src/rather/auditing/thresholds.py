@@ -8,7 +8,11 @@ A TOML file changes them, a table for each check; what it leaves out stays as it
     [length_difference]
     warn = 0.55
 
-A check reads its own from `AuditInput.thresholds`. To give a new check some, add a field to `Thresholds`.
+    [people]
+    alpha_warn = 0.4
+
+The checks of people and judges share that one table. A check reads its own from `AuditInput.thresholds`. To give a new check
+some, add a field to `Thresholds`.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from rather.auditing.people_limits import PeopleLimits
 from rather.config import Config, did_you_mean, read_toml
 from rather.errors import ConfigError
 
@@ -171,6 +176,8 @@ class Thresholds(Config):
     """What prompts are about."""
     likely_mislabels: Mislabels = Mislabels()
     """Labels to ask again."""
+    people: PeopleLimits = PeopleLimits()
+    """Of all checks that read judgments, from `agreement` to `agreement_with_people`."""
 
     @classmethod
     def read(cls, file: Path) -> Thresholds:

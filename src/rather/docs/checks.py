@@ -31,7 +31,8 @@ In the order in which they run. Those that compare two answers to one prompt say
 ## Thresholds
 
 `rather audit PAIRS --thresholds FILE`, and `rather train` with the same: a TOML file with a table for each check that is to be
-judged otherwise. What it leaves out stays as it is here; a key that is not here is an error.
+judged otherwise, and one, `[people]`, for all those of people and judges. What it leaves out stays as it is here; a key that is not
+here is an error.
 
 ```toml
 [duplicates]
@@ -40,6 +41,9 @@ warn = 0.05
 [length_difference]
 warn = 0.55
 stop = 0.9
+
+[people]
+alpha_warn = 0.4
 ```
 
 {_thresholds()}

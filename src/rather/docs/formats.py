@@ -53,7 +53,8 @@ In the order in which they are tried on the first row. Times are seconds since 1
 
 {_literal(votes.__doc__)}
 
-`rather convert VOTES OUT --to judgments --answers PAIRS`, or `rather.read_votes(pairs, votes)`.
+`rather convert VOTES OUT --to judgments --answers PAIRS`, or `rather.read_votes(pairs, votes)`. For votes of a model that no
+column names: `--judge gpt-4 --by model`.
 
 ## What `rather convert` writes
 

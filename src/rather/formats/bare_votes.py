@@ -16,7 +16,7 @@ from rather.errors import InputError, RowError
 from rather.formats.refusals import Refusal
 from rather.formats.rows import read_rows
 from rather.formats.values import Row, made, time_of, word_of
-from rather.formats.votes import require_vote, verdict_of, voter_column
+from rather.formats.votes import kind_of_judge, require_vote, verdict_of, voter_column
 from rather.records import By, Comparison
 
 _MODELS = (("left", "right"), ("model_x", "model_y"), ("model_a", "model_b"))
@@ -28,7 +28,7 @@ def is_votes(row: Row) -> bool:
 
 
 def read_bare_votes(
-    votes: str | Path, *, judge: str | None = None, by: By = "person"
+    votes: str | Path, *, judge: str | None = None, by: By | None = None
 ) -> Iterator[Comparison | Refusal]:
     """Every vote as a comparison of named answers, and a Refusal for each that cannot be used: `read_votes` without its pairs."""
     rows = 0
@@ -39,7 +39,7 @@ def read_bare_votes(
             yield Refusal(place, row.reason)
             continue
         if rows == 1:
-            require_vote(row, place, judge)
+            require_vote(row, place, judge, by)
         try:
             yield _vote(row, judge, by).model_copy(update={"source": place})
         except RowError as error:
@@ -48,7 +48,7 @@ def read_bare_votes(
         raise InputError(f"{votes}: is empty; it must hold at least one row")
 
 
-def _vote(row: Row, judge: str | None, by: By) -> Comparison:
+def _vote(row: Row, judge: str | None, by: By | None) -> Comparison:
     pair = word_of(row.get("id"), "id")
     models = next((names for names in _MODELS if names[0] in row and names[1] in row), None)
     prompt = f"question {word_of(row['prompt'], 'prompt')}" if "prompt" in row and models else f"pair {pair}"
@@ -63,7 +63,7 @@ def _vote(row: Row, judge: str | None, by: By) -> Comparison:
         answers=(f"answer of {names[0]}", f"answer of {names[1]}"),
         models=None if models is None else names,
         judge=judge or word_of(row.get(voter_column(row) or ""), "worker"),
-        by=by,
+        by=kind_of_judge(row, by),
         verdict=verdict_of(row.get("winner"), "winner"),
         at=time_of(row.get("time"), "time"),
         tags={"pair": pair, "texts": "unknown"},

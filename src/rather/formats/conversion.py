@@ -18,7 +18,7 @@ from rather.formats.values import Row
 from rather.formats.votes import read_votes
 from rather.formats.writing import Write, open_rows
 from rather.progress import say
-from rather.records import Example, Judgment
+from rather.records import By, Example, Judgment
 from rather.rundir import disk_error
 
 _Records = Iterable[Example | Judgment | Refusal]
@@ -49,6 +49,7 @@ def convert(
     format: str | None = None,
     answers: str | Path | None = None,
     judge: str | None = None,
+    by: By | None = None,
     limit: int | None = None,
     as_chat: bool = False,
     skip_bad: bool = False,
@@ -56,7 +57,8 @@ def convert(
     """Read `source` and write it to `out` in the form `to`; the ending of `out` tells the container. Atomic, in constant memory.
 
     format    the form of the source, if its first row is not to tell it
-    answers   file of the pairs of answers that the votes of `source` name by id; with it, `judge` is who voted, if no column says
+    answers   file of the pairs of answers that the votes of `source` name by id; with it, `judge` is who voted and `by` what kind
+              of judge that is, if no column says
     limit     stop once so many records are written
     as_chat   make each plain-text prompt a user turn
     skip_bad  leave rows out that cannot be read or written, and list them in OUT.refused.jsonl; without it, the first is the error
@@ -70,7 +72,7 @@ def convert(
         raise ConfigError(f"--limit {limit}: must be 1 or more")
     if out.exists():
         raise RunDirError(f"{out} is there already; remove it or choose another name")
-    records = _records(source, to, format, answers, judge)
+    records = _records(source, to, format, answers, judge, by)
     job = _Job(TARGETS[to], to, Converted(out), str(source), as_chat=as_chat, skip_bad=skip_bad)
     try:
         job.run(records, limit)
@@ -85,15 +87,17 @@ def convert(
 
 
 def _records(
-    source: str | Path, to: str, format: str | None, answers: str | Path | None, judge: str | None
+    source: str | Path, to: str, format: str | None, answers: str | Path | None, judge: str | None, by: By | None
 ) -> Stream[Example | Judgment] | _Records:
     """The records of the source; where the same row could be two kinds, that which is wanted is tried first."""
     if answers is not None:
         if format is not None:
             raise ConfigError("--format does nothing with --answers: both files have one form each")
-        return read_votes(answers, source, judge=judge)
+        return read_votes(answers, source, judge=judge, by=by)
     if judge is not None:
         raise ConfigError("--judge does nothing without --answers")
+    if by is not None:
+        raise ConfigError("--by does nothing without --answers")
     wanted, others, unknown = READERS, JUDGMENT_READERS, no_example
     if to == "judgments":
         wanted, others, unknown = JUDGMENT_READERS, READERS, no_judgment

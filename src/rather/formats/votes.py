@@ -4,14 +4,15 @@
     votes:  id,worker,winner,left,right
             7,58,right,Airoboros L2 70B,Weaver 12k
 
-The first answer was shown on the left. `winner` is left, right or tie; `left` and `right` name the models.
+The first answer was shown on the left. `winner` is left, right or tie; `left` and `right` name the models. A column `by` says what
+kind of judge voted (person, model, metric or behaviour); without it all are people, unless `--by` says otherwise of the whole file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rather.errors import ConfigError, InputError, RowError
 from rather.formats.refusals import Refusal
@@ -33,11 +34,12 @@ _Answers = tuple[tuple[Message, ...], tuple[str, str], dict[str, str]]
 
 
 def read_votes(
-    pairs: str | Path, votes: str | Path, *, judge: str | None = None, by: By = "person"
+    pairs: str | Path, votes: str | Path, *, judge: str | None = None, by: By | None = None
 ) -> Iterator[Comparison | Refusal]:
     """Every vote as a comparison in the order of its file, and a Refusal for each that cannot be used. Holds the pairs in memory.
 
-    judge: who voted, where the votes have no column `worker`, `judge` or `annotator`.
+    judge: who voted, where the votes have no column `worker`, `judge` or `annotator`. by: what kind of judge, where they have no
+    column `by`; a person if nobody says.
     Raises InputError where a file as a whole cannot be read, ConfigError where nobody says who voted, or two do.
     """
     answers = _answers(Path(pairs))
@@ -49,7 +51,7 @@ def read_votes(
             yield Refusal(place, row.reason)
             continue
         if rows == 1:
-            require_vote(row, place, judge)
+            require_vote(row, place, judge, by)
         try:
             yield _vote(row, answers, judge, by).model_copy(update={"source": place})
         except RowError as error:
@@ -66,7 +68,7 @@ def verdict_of(value: object, name: str) -> Preference:
     return verdict
 
 
-def _vote(row: Row, answers: dict[str, _Answers | RowError], judge: str | None, by: By) -> Comparison:
+def _vote(row: Row, answers: dict[str, _Answers | RowError], judge: str | None, by: By | None) -> Comparison:
     pair = word_of(row.get("id"), "id")
     if pair not in answers:
         raise RowError(f'"id" is {short(pair)!r}, and the file of pairs has none of that id')
@@ -81,7 +83,7 @@ def _vote(row: Row, answers: dict[str, _Answers | RowError], judge: str | None, 
         answers=texts,
         models=None if None in names else names,
         judge=judge or word_of(row.get(voter_column(row) or ""), "worker"),
-        by=by,
+        by=kind_of_judge(row, by),
         verdict=verdict_of(row.get("winner"), "winner"),
         at=time_of(row.get("time"), "time"),
         tags={"pair": pair, **tags},
@@ -93,16 +95,30 @@ def voter_column(row: Row) -> str | None:
     return next((name for name in ("worker", "judge", "annotator") if name in row), None)
 
 
-def require_vote(row: Row, place: str, judge: str | None) -> None:
+def kind_of_judge(row: Row, by: By | None) -> By:
+    """What kind of judge voted: what was said of the whole file, else the column `by`, else a person. Raises RowError."""
+    said = row.get("by")
+    if by is not None or said is None:
+        return by or "person"
+    if said not in get_args(By):
+        raise RowError(f'"by" is {short(said)!r}; known are {", ".join(get_args(By))}')
+    return said
+
+
+def require_vote(row: Row, place: str, judge: str | None, by: By | None) -> None:
     """Raise InputError for a first row that is no vote, ConfigError where nobody says who voted, or two do."""
     missing = next((name for name in ("id", "winner") if name not in row), None)
     if missing:
         raise InputError(f'{place}: a vote has no "{missing}" (it has {", ".join(short(key) for key in sorted(row))})')
     column = voter_column(row)
     if judge is None and column is None:
-        raise ConfigError(f'{place}: no column says who voted; name the judge, or add a column "worker"')
+        raise ConfigError(
+            f'{place}: no column says who voted; add a column "worker", or name the judge: `rather convert … --judge NAME`'
+        )
     if judge is not None and column is not None:
         raise ConfigError(f'a judge was named, but {place} has a column "{column}" that says who voted')
+    if by is not None and "by" in row:
+        raise ConfigError(f'--by {by}: but {place} has a column "by" that says what kind of judge voted')
 
 
 def _answers(path: Path) -> dict[str, _Answers | RowError]:
