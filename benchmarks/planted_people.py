@@ -43,7 +43,10 @@ _right, _contrary, _again, _seconds = _mixed(0.85, 0.5), _mixed(0.85, 0.15), _mi
 
 PEOPLE: dict[str, Defect] = {
     "spammer": Defect(
-        _person(lambda share: Habit(right=_right(share), share=1.0)), "reliability", (0.3, 0.9, 1.0), "p7 ("
+        _person(lambda share: Habit(right=_right(share), again=_again(share), share=1.0)),
+        "reliability",
+        (0.3, 0.9, 1.0),
+        "p7 (",
     ),
     "contrary judge": Defect(
         _person(lambda share: Habit(right=_contrary(share))), "reliability", (0.2, 0.7, 1.0), "p7 ("

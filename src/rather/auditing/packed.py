@@ -86,6 +86,7 @@ class Packed(Sequence[Example]):
         """The record of a row; it was checked when it was first made."""
         given: dict[str, Any] = json.loads(said) if said else {}
         given["prompt"], given["source"] = _prompt(prompt), source
+        given.setdefault("tags", {})  # pydantic takes longer to make this default than all the rest
         match self.kind:
             case "pair":
                 given["chosen"], given["rejected"] = answers
