@@ -1,14 +1,15 @@
 """Does the audit find what is wrong, and is it silent where nothing is? Defects planted into clean data, at three strengths.
 
-    python benchmarks/planted.py --hh ../shared/data/hh_helpful_test.jsonl.gz --out benchmarks/results/planted.json
+    python -m benchmarks.planted --hh ../shared/data/hh_helpful_test.jsonl.gz --jobs 2 \\
+        --out benchmarks/results/planted.json --page docs/audit.md
 
 Clean data are pairs of HH helpful whose sides were exchanged by a coin, so that nothing predicts the label; rows that say nothing,
 stand there twice, or go on as the next speaker inside an answer (28 of HH's do, which the audit rightly says) are left out.
 Into them each defect of `DEFECTS` is planted, weak, medium and strong, with `--seeds` different coins; it is found if the check it
-belongs to warns or stops. On the clean copies every check must keep silent. Writes the numbers as JSON and a table as Markdown
-beside it.
+belongs to warns or stops. On the clean copies, with fair tags, tokens, held-out pairs and a careful crowd beside them, every check
+must keep silent. Writes the numbers as JSON and the table into the page.
 
-To add a defect, write a function (pairs, share, random) -> records and a line in DEFECTS.
+To add a defect, write a function (pairs, share, random) -> records or an AuditInput, and a line in DEFECTS.
 """
 
 from __future__ import annotations
@@ -16,13 +17,18 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import re
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from benchmarks.planted_people import PEOPLE, careful
+from benchmarks.planted_texts import CONTENT, REPEATS
+from benchmarks.planted_tokens import TOKENS, tokenised
+from benchmarks.planting import Defect, Plant, amid, before, behind, both, chosen, rejected, sentences
 from rather.auditing import CHECKS, AuditInput
 from rather.auditing.keys import Keys
 from rather.formats import read_pairs
@@ -32,21 +38,8 @@ PAIRS = 1000
 # Transcripts that were cut a turn too late: a fault of HH's own, and no fault of a clean copy's.
 NEXT_TURN = re.compile(r"^\s*(?:Human|Assistant):", re.MULTILINE)
 STRENGTHS = ("weak", "medium", "strong")
-
-Plant = Callable[[list[Pair], float, random.Random], Sequence[Example] | AuditInput]
-
-
-@dataclass(frozen=True)
-class Defect:
-    """What is planted, which check must say so, and in what share of the pairs (weak, medium, strong).
-
-    names: a text that the finding's message must hold, so that it is found for the right reason.
-    """
-
-    plant: Plant
-    check: str
-    shares: tuple[float, float, float] = (0.05, 0.3, 0.6)
-    names: str = ""
+BEGIN, END = "<!-- planted -->\n", "<!-- /planted -->\n"
+"""Between them the page has the table."""
 
 
 def clean(pairs: Sequence[Pair], seed: int, count: int = PAIRS) -> list[Pair]:
@@ -70,50 +63,6 @@ def sound(path: Path) -> list[Pair]:
     return kept
 
 
-def _both(change: Callable[[Pair, random.Random, Sequence[Pair]], dict[str, Any]]) -> Plant:
-    """Plants by changing so large a share of the pairs."""
-
-    def plant(pairs: list[Pair], share: float, draw: random.Random) -> list[Pair]:
-        hit = set(draw.sample(range(len(pairs)), round(share * len(pairs))))
-        return [
-            pair.model_copy(update=change(pair, draw, pairs)) if number in hit else pair
-            for number, pair in enumerate(pairs)
-        ]
-
-    return plant
-
-
-def _chosen(change: Callable[[str, random.Random], str]) -> Plant:
-    return _both(lambda pair, draw, _: {"chosen": change(pair.chosen, draw)})
-
-
-def _rejected(change: Callable[[str, random.Random], str]) -> Plant:
-    return _both(lambda pair, draw, _: {"rejected": change(pair.rejected, draw)})
-
-
-def _sentences(text: str) -> list[str]:
-    return [part for part in re.split(r"(?<=[.!?])\s+", text) if part]
-
-
-def _before(*openings: str) -> Callable[[str, random.Random], str]:
-    return lambda text, draw: f"{draw.choice(openings)} {text}"
-
-
-def _behind(*endings: str) -> Callable[[str, random.Random], str]:
-    return lambda text, draw: f"{text} {draw.choice(endings)}"
-
-
-def _amid(word: str) -> Callable[[str, random.Random], str]:
-    """The word somewhere between two others."""
-
-    def change(text: str, draw: random.Random) -> str:
-        words = text.split(" ")
-        words.insert(draw.randint(0, len(words)), word)
-        return " ".join(words)
-
-    return change
-
-
 def _bold(text: str, draw: random.Random) -> str:
     words = text.split(" ")
     place = draw.randrange(len(words))
@@ -122,7 +71,7 @@ def _bold(text: str, draw: random.Random) -> str:
 
 
 def _capitals(text: str, draw: random.Random) -> str:
-    first, *rest = _sentences(text) or [text]
+    first, *rest = sentences(text) or [text]
     return " ".join([first.upper() + " INDEED", *rest])
 
 
@@ -150,7 +99,7 @@ def _swapped(pairs: list[Pair], share: float, draw: random.Random) -> list[Pair]
 
 
 def _one_prompt(pairs: list[Pair], share: float, draw: random.Random) -> list[Pair]:
-    return _both(lambda pair, _, given: {"prompt": given[0].prompt})(pairs, share, draw)
+    return both(lambda pair, _, given: {"prompt": given[0].prompt})(pairs, share, draw)
 
 
 def _few_prompts(pairs: list[Pair], share: float, draw: random.Random) -> list[Pair]:
@@ -169,7 +118,7 @@ def _one_topic(pairs: list[Pair], share: float, draw: random.Random) -> list[Pai
         text = f"What recipe to {draw.choice(ways)} a {draw.choice(dishes)} in my kitchen, with {draw.randint(2, 99)} eggs?"
         return {"prompt": text}
 
-    return _both(ask)(pairs, share, draw)
+    return both(ask)(pairs, share, draw)
 
 
 def _tagged(tags: Callable[[random.Random, float], dict[str, str]]) -> Plant:
@@ -206,7 +155,7 @@ def _mislabelled(pairs: list[Pair], share: float, draw: random.Random) -> list[P
     good, bad = ("precisely", "demonstrably", "verified"), ("allegedly", "rumoured", "dubious")
     told = [
         pair.model_copy(update={
-            "chosen": _amid(draw.choice(good))(pair.chosen, draw), "rejected": _amid(draw.choice(bad))(pair.rejected, draw),
+            "chosen": amid(draw.choice(good))(pair.chosen, draw), "rejected": amid(draw.choice(bad))(pair.rejected, draw),
         })
         for pair in pairs
     ]  # fmt: skip
@@ -216,85 +165,83 @@ def _mislabelled(pairs: list[Pair], share: float, draw: random.Random) -> list[P
 def _several(pairs: list[Pair], share: float, draw: random.Random) -> list[Pair]:
     """Many weak shortcuts, each in another part of the pairs."""
     changes = [
-        _before("Sure!"),
+        before("Sure!"),
         _bold,
-        _behind("Does that help?"),
-        _amid("basically"),
-        _behind("😀"),
-        _before("Perhaps,"),
+        behind("Does that help?"),
+        amid("basically"),
+        behind("😀"),
+        before("Perhaps,"),
     ]
-    return _both(lambda pair, draw, _: {"chosen": draw.choice(changes)(pair.chosen, draw)})(pairs, share, draw)
+    return both(lambda pair, draw, _: {"chosen": draw.choice(changes)(pair.chosen, draw)})(pairs, share, draw)
 
 
 TEXTS: dict[str, Defect] = {
     "identical sides": Defect(
-        _both(lambda pair, draw, _: {"rejected": pair.chosen}), "identical_sides", (0.001, 0.01, 0.1)
+        both(lambda pair, draw, _: {"rejected": pair.chosen}), "identical_sides", (0.001, 0.01, 0.1)
     ),
-    "empty answer": Defect(_rejected(lambda text, draw: "…"), "empty_sides", (0.001, 0.01, 0.1)),
+    "empty answer": Defect(rejected(lambda text, draw: "…"), "empty_sides", (0.001, 0.01, 0.1)),
     "duplicates": Defect(_duplicates, "duplicates", (0.01, 0.05, 0.2)),
     "swapped duplicates": Defect(_swapped, "contradictions", (0.002, 0.02, 0.1)),
     "constant chosen answer": Defect(
-        _chosen(lambda text, draw: "I am here to help."), "constant_answer", (0.05, 0.3, 0.9)
+        chosen(lambda text, draw: "I am here to help."), "constant_answer", (0.05, 0.3, 0.9)
     ),
-    "constant rejected answer": Defect(_rejected(lambda text, draw: "No."), "constant_answer", (0.05, 0.3, 0.9)),
+    "constant rejected answer": Defect(rejected(lambda text, draw: "No."), "constant_answer", (0.05, 0.3, 0.9)),
     "probability below one half": Defect(
-        _both(lambda pair, draw, _: {"probability": 0.2}), "doubtful_labels", (0.001, 0.01, 0.1)
+        both(lambda pair, draw, _: {"probability": 0.2}), "doubtful_labels", (0.001, 0.01, 0.1)
     ),
 }
 SHORTCUTS: dict[str, Defect] = {
-    "chosen longer": Defect(_both(_longer), "length_difference", (0.1, 0.5, 0.9), "longer"),
-    "chosen shorter": Defect(_both(_shorter), "length_difference", (0.1, 0.5, 0.9)),
-    "list": Defect(
-        _chosen(lambda text, draw: "\n".join(f"- {part}" for part in _sentences(text))), "format_difference"
-    ),
+    "chosen longer": Defect(both(_longer), "length_difference", (0.1, 0.5, 0.9), "longer"),
+    "chosen shorter": Defect(both(_shorter), "length_difference", (0.1, 0.5, 0.9)),
+    "list": Defect(chosen(lambda text, draw: "\n".join(f"- {part}" for part in sentences(text))), "format_difference"),
     "numbered list": Defect(
-        _chosen(lambda text, draw: "\n".join(f"{n}. {part}" for n, part in enumerate(_sentences(text), 1))),
+        chosen(lambda text, draw: "\n".join(f"{n}. {part}" for n, part in enumerate(sentences(text), 1))),
         "format_difference",
     ),
-    "bold": Defect(_chosen(_bold), "format_difference", names="bold"),
-    "headers": Defect(_chosen(lambda text, draw: f"## Answer\n{text}"), "format_difference", names="headers"),
-    "code": Defect(_chosen(lambda text, draw: f"{text}\n```\nprint(1)\n```"), "format_difference", names="code"),
+    "bold": Defect(chosen(_bold), "format_difference", names="bold"),
+    "headers": Defect(chosen(lambda text, draw: f"## Answer\n{text}"), "format_difference", names="headers"),
+    "code": Defect(chosen(lambda text, draw: f"{text}\n```\nprint(1)\n```"), "format_difference", names="code"),
     "table": Defect(
-        _chosen(lambda text, draw: f"{text}\n| a | b |\n|---|---|\n| 1 | 2 |"), "format_difference", names="tables"
+        chosen(lambda text, draw: f"{text}\n| a | b |\n|---|---|\n| 1 | 2 |"), "format_difference", names="tables"
     ),
     "links": Defect(
-        _chosen(_behind("See https://example.org/a.", "(www.example.com)")), "format_difference", names="links"
+        chosen(behind("See https://example.org/a.", "(www.example.com)")), "format_difference", names="links"
     ),
-    "emoji": Defect(_chosen(_behind("😀", "🎉", "👍🏽", "✨")), "format_difference", names="emoji"),
+    "emoji": Defect(chosen(behind("😀", "🎉", "👍🏽", "✨")), "format_difference", names="emoji"),
     "paragraphs": Defect(
-        _chosen(lambda text, draw: "\n\n".join(_sentences(text)) + "\n\nThat is all."),
+        chosen(lambda text, draw: "\n\n".join(sentences(text)) + "\n\nThat is all."),
         "format_difference",
         names="line breaks",
     ),
-    "shouting": Defect(_chosen(_capitals), "format_difference", names="capitals"),
+    "shouting": Defect(chosen(_capitals), "format_difference", names="capitals"),
     "apology": Defect(
-        _rejected(_before("I'm sorry.", "My apologies.", "I apologize for that.")),
+        rejected(before("I'm sorry.", "My apologies.", "I apologize for that.")),
         "tone_difference",
         names="apology on rejected",
     ),
     "refusal": Defect(
-        _rejected(_before("I cannot do that.", "I'm not able to say.", "As an AI, I won't.")),
+        rejected(before("I cannot do that.", "I'm not able to say.", "As an AI, I won't.")),
         "tone_difference",
         names="refusal",
     ),
     "hedging": Defect(
-        _rejected(_before("Perhaps.", "It might be so.", "I think, maybe:")), "tone_difference", names="hedging"
+        rejected(before("Perhaps.", "It might be so.", "I think, maybe:")), "tone_difference", names="hedging"
     ),
     "flattery": Defect(
-        _chosen(_before("Great question!", "Excellent point.", "What a wonderful idea!")),
+        chosen(before("Great question!", "Excellent point.", "What a wonderful idea!")),
         "tone_difference",
         names="flattery",
     ),
     "exclamation marks": Defect(
-        _chosen(lambda text, draw: text.rstrip(".!") + "!!"), "tone_difference", names="exclamation"
+        chosen(lambda text, draw: text.rstrip(".!") + "!!"), "tone_difference", names="exclamation"
     ),
     "questions": Defect(
-        _chosen(_behind("Does this help?", "Anything else?", "Shall I go on?")), "tone_difference", names="questions"
+        chosen(behind("Does this help?", "Anything else?", "Shall I go on?")), "tone_difference", names="questions"
     ),
-    "one word": Defect(_chosen(_amid("delightful")), "telling_words", names='"delightful" (chosen'),
-    "one word on rejected": Defect(_rejected(_amid("whatever")), "telling_words", names='"whatever" (rejected'),
-    "a phrase": Defect(_chosen(_behind("Rest assured.")), "telling_words", names="assured"),
-    "a Chinese word": Defect(_chosen(_behind("好的。")), "telling_words", names="好"),
+    "one word": Defect(chosen(amid("delightful")), "telling_words", names='"delightful" (chosen'),
+    "one word on rejected": Defect(rejected(amid("whatever")), "telling_words", names='"whatever" (rejected'),
+    "a phrase": Defect(chosen(behind("Rest assured.")), "telling_words", names="assured"),
+    "a Chinese word": Defect(chosen(behind("好的。")), "telling_words", names="好"),
     "source model": Defect(_tagged(_wrote), "source_difference", (0.1, 0.8, 1.0), '"m0" is chosen'),
     "first shown": Defect(_tagged(_first), "position_difference", (0.05, 0.4, 0.8)),
     "annotator always left": Defect(_tagged(_left), "position_difference", (0.1, 0.7, 1.0), 'judge "j0"'),
@@ -306,7 +253,7 @@ BALANCE: dict[str, Defect] = {
     "one topic": Defect(_one_topic, "topic_balance", (0.1, 0.6, 0.9)),
     "wrong labels": Defect(_mislabelled, "likely_mislabels", (0.01, 0.06, 0.15)),
 }
-DEFECTS: dict[str, Defect] = {**TEXTS, **SHORTCUTS, **BALANCE}
+DEFECTS: dict[str, Defect] = {**TEXTS, **CONTENT, **REPEATS, **TOKENS, **SHORTCUTS, **BALANCE, **PEOPLE}
 
 
 def findings_of(planted: Sequence[Example] | AuditInput, check: str) -> list[Finding]:
@@ -322,6 +269,17 @@ def found(defect: Defect, pairs: list[Pair], strength: int, seed: int) -> bool:
     )
 
 
+def clean_input(pairs: Sequence[Pair], seed: int, count: int = PAIRS) -> AuditInput:
+    """Everything that checks read, with nothing wrong in it: tags by a coin, held-out pairs of other prompts, careful judges."""
+    draw, records = random.Random(seed), clean(pairs, seed, count)
+    taken = {pair.text_id for pair in records} | {pair.swapped().text_id for pair in records}
+    others = [pair for pair in pairs if pair.text_id not in taken]
+    tagged = [pair.model_copy(update={"tags": _wrote(draw, 0) | _first(draw, 0)}) for pair in records]
+    return AuditInput(
+        tagged, tokenised=tokenised(tagged), judgments=careful(seed), heldout=draw.sample(others, min(200, len(others)))
+    )
+
+
 @dataclass
 class Table:
     """How often what was found."""
@@ -334,8 +292,8 @@ class Table:
 
     def markdown(self) -> str:
         lines = [
-            f"Share of {self.seeds} sets of {self.pairs:,} pairs in which the defect was found; in brackets the share of pairs "
-            "it was planted into.",
+            f"Share of {self.seeds} sets of {self.pairs:,} pairs (or of made crowds) in which the defect was found; in brackets "
+            "the share of pairs it was planted into, or how strong a judge's habit was.",
             "", "| defect | check | weak | medium | strong |", "|---|---|---|---|---|",
         ]  # fmt: skip
         for name, by in self.found.items():
@@ -345,7 +303,7 @@ class Table:
             ]
             lines.append(f"| {name} | `{defect.check}` | {' | '.join(cells)} |")
         lines += ["", f"False alarms on {self.clean} clean sets:", "", "| check | alarms |", "|---|---|"]
-        lines += [f"| `{check}` | {share:.0%} |" for check, share in self.alarms.items()]
+        lines += [f"| `{check}` | {share:.1%} |" for check, share in self.alarms.items()]
         return "\n".join(lines) + "\n"
 
     @property
@@ -353,34 +311,71 @@ class Table:
         """What falls short of 95 % for strong, 70 % for medium, and 5 % of false alarms."""
         short = [f"{name}: strong {by['strong']:.0%}" for name, by in self.found.items() if by["strong"] < 0.95]
         short += [f"{name}: medium {by['medium']:.0%}" for name, by in self.found.items() if by["medium"] < 0.7]
-        return short + [f"{check}: {share:.0%} false alarms" for check, share in self.alarms.items() if share > 0.05]
+        return short + [f"{check}: {share:.1%} false alarms" for check, share in self.alarms.items() if share > 0.05]
+
+    @classmethod
+    def read(cls, file: Path) -> Table:
+        return cls(**json.loads(file.read_text(encoding="utf-8")))
 
 
-def suite(path: Path, *, seeds: int, clean_seeds: int, only: Sequence[str] = (), count: int = PAIRS) -> Table:
+def suite(
+    path: Path, *, seeds: int, clean_seeds: int, only: Sequence[str] = (), count: int = PAIRS, jobs: int = 1
+) -> Table:
     """Plant everything everywhere."""
-    pairs = sound(path)
-    table = Table(seeds, clean_seeds, min(count, len(pairs)))
-    sets = [clean(pairs, seed, count) for seed in range(max(seeds, clean_seeds))]
-    for name, defect in DEFECTS.items():
-        if only and name not in only:
-            continue
-        start = time.perf_counter()
-        table.found[name] = {
-            strength: sum(found(defect, sets[seed], number, seed) for seed in range(seeds)) / seeds
-            for number, strength in enumerate(STRENGTHS)
-        }
-        print(f"{name}: {table.found[name]} in {time.perf_counter() - start:.0f} s", flush=True)
+    table = Table(seeds, clean_seeds, min(count, len(_sound(path))))
+    names = [name for name in DEFECTS if not only or name in only]
+    work = [(path, count, name, number, range(seeds)) for name in names for number in range(len(STRENGTHS))]
+    for (_, _, name, number, _), (hits, seconds) in zip(work, _mapped(_planted, work, jobs), strict=True):
+        table.found.setdefault(name, {})[STRENGTHS[number]] = hits / seeds
+        print(f"{name}, {STRENGTHS[number]}: {hits} of {seeds} in {seconds:.0f} s", flush=True)
     if not only:
         alarms = dict.fromkeys(CHECKS, 0)
-        for seed in range(clean_seeds):
-            given = AuditInput(records=sets[seed])
-            for check in CHECKS:
-                raised = [finding for finding in CHECKS[check](given) if finding.verdict != "pass"]
-                alarms[check] += bool(raised)
-                for finding in raised:
-                    print(f"clean {seed}: {check}: {finding.message}", flush=True)
-        table.alarms = {check: count / clean_seeds for check, count in alarms.items()}
+        for seed, raised in enumerate(_mapped(_raised, [(path, count, seed) for seed in range(clean_seeds)], jobs)):
+            for check, message in raised.items():
+                alarms[check] += 1
+                print(f"clean {seed}: {check}: {message}", flush=True)
+        table.alarms = {check: hits / clean_seeds for check, hits in alarms.items()}
     return table
+
+
+def _mapped(function: Any, work: Sequence[Any], jobs: int) -> Iterator[Any]:
+    if jobs == 1:
+        yield from map(function, work)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(function, work)
+
+
+def _planted(work: tuple[Path, int, str, int, range]) -> tuple[int, float]:
+    """In how many sets a defect of one strength was found, and how many seconds it took."""
+    path, count, name, number, seeds = work
+    start = time.perf_counter()
+    hits = sum(found(DEFECTS[name], clean(_sound(path), seed, count), number, seed) for seed in seeds)
+    return hits, time.perf_counter() - start
+
+
+def _raised(work: tuple[Path, int, int]) -> dict[str, str]:
+    """What each check that does not pass says of a clean set."""
+    path, count, seed = work
+    given = clean_input(_sound(path), seed, count)
+    raised: dict[str, str] = {}
+    for name, check in CHECKS.items():
+        for finding in check(given):
+            if finding.verdict != "pass":
+                raised[name] = finding.message
+    return raised
+
+
+@cache
+def _sound(path: Path) -> list[Pair]:
+    return sound(path)
+
+
+def write_into(page: Path, table: Table) -> None:
+    """Put the table between its marks."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    page.write_text(f"{before}{BEGIN}\n{table.markdown()}\n{END}{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -388,22 +383,18 @@ def main() -> None:
     parser.add_argument("--hh", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--clean", type=int, default=100)
-    parser.add_argument("--only", action="append", default=[])
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
-    table = suite(arguments.hh, seeds=arguments.seeds, clean_seeds=arguments.clean, only=arguments.only)
+    parser.add_argument("--only", action="append", default=[], help="a defect; may be repeated")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--out", type=Path, help="JSON file")
+    parser.add_argument("--page", type=Path, help=f"Markdown with {BEGIN.strip()} and {END.strip()}")
+    given = parser.parse_args()
+    table = suite(given.hh, seeds=given.seeds, clean_seeds=given.clean, only=given.only, jobs=given.jobs)
     print(table.markdown())
     print("\n".join(table.missed) or "all within bounds")
-    if arguments.out:
-        result = {
-            "pairs": table.pairs,
-            "seeds": table.seeds,
-            "clean": table.clean,
-            "found": table.found,
-            "alarms": table.alarms,
-        }
-        arguments.out.write_text(json.dumps(result, indent=2) + "\n")
-        arguments.out.with_suffix(".md").write_text(table.markdown())
+    if given.out:
+        given.out.write_text(json.dumps(asdict(table), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if given.page:
+        write_into(given.page, table)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import astuple
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rather.auditing.keys import Keys
 from rather.auditing.packed import Packed
 from rather.records import Example, Message, Pair, RankedList, Single
 
@@ -36,6 +40,8 @@ def test_what_comes_out_is_what_went_in(records: list[Example]) -> None:
     assert [packed[place] for place in range(len(packed))] == records
     assert [record.id for record in packed] == [record.id for record in records]
     assert packed[1:3] == records[1:3]
+    for one, other in zip(astuple(Keys.of(packed)), astuple(Keys.of(records)), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_over_the_edge_of_a_batch_and_from_the_end() -> None:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rather.auditing import repeats
 from rather.auditing.findings import AuditInput
+from rather.auditing.keys import Keys
 from rather.auditing.repeats import cycles, leakage, near_duplicates, on_circles, one_prompt
 from rather.records import Message, Pair, RankedList
 
@@ -44,16 +46,16 @@ class TestCycles:
         ],
     )
     def test_an_order_is_no_circle(self, records: list[Pair]):
-        assert on_circles(records) == []
+        assert list(on_circles(Keys.of(records))) == []
 
     def test_lists_can_make_a_circle(self):
         lists = [RankedList(prompt="q", ranked=ranked) for ranked in (("a", "b"), ("b", "c"), ("c", "d", "a"))]
-        assert on_circles(lists) == [0, 1, 2]
+        assert list(on_circles(Keys.of(lists))) == [0, 1, 2]
 
     @given(st.permutations("abcdefg"), st.integers(0, 20))
     def test_no_order_of_answers_has_a_circle(self, order: list[str], seed: int):
         pairs = [over(*pair) for pair in itertools.combinations(order, 2)]
-        assert on_circles(pairs[seed:] + pairs[:seed]) == []
+        assert list(on_circles(Keys.of(pairs[seed:] + pairs[:seed]))) == []
 
     @pytest.mark.parametrize(("circles", "verdict"), [(6, "warn"), (7, "stop")])
     def test_many_stop(self, circles: int, verdict: str):
@@ -74,6 +76,18 @@ class TestNearDuplicates:
         assert (by_pair.count, by_pair.total, by_pair.verdict) == (1, 8, "warn")
         assert (by_prompt.count, by_prompt.total) == (2, 6)
         assert by_prompt.message == "2 of 6 different prompts are nearly another one"
+
+    def test_a_sample_of_a_large_set_keeps_neighbours_together(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(repeats, "AT_MOST", 100)
+        near = [
+            pair.model_copy(update={"chosen": f"{pair.chosen} it is{mark}"}) for pair in others(200) for mark in "?!"
+        ]
+        by_pair, by_prompt = near_duplicates(AuditInput(records=near))
+        assert 90 <= by_pair.total <= 100
+        said = f" (on {by_pair.total} of 400, drawn with most of their neighbours)"
+        assert by_pair.message.endswith(said)
+        assert by_prompt.message.endswith(said)
+        assert (by_pair.count, by_pair.verdict) == (by_pair.total / 2, "warn")
 
     def test_pairs_with_nothing_in_common(self):
         assert [found.count for found in near_duplicates(AuditInput(records=others(50)))] == [0, 0]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rather.stats.nearby import _hashes, near_duplicates, shingles
+from rather.stats.nearby import _hashes, beside, firsts, near_duplicates, shingles
 
 LONG = "Please write a short poem about the old harbour in winter, with a boat, a gull and a lamp"
 
@@ -31,6 +31,22 @@ def test_near_or_not(one: str, other: str, near: bool) -> None:
     found = near_duplicates([one, "something else entirely, of no account", other])
     assert (found[0] == found[2]) == near
     assert found[1] not in (found[0], found[2])
+
+
+def test_only_what_may_be_near_is_beside() -> None:
+    parts = [["How do I boil an egg?", LONG + "!!"], [], [LONG.replace("boat", "ship"), "Hi"]]
+    assert beside(parts, [LONG, "Ho"]) == [LONG + "!!", LONG.replace("boat", "ship")]
+
+
+def test_two_texts_have_the_same_first_as_often_as_their_share_says() -> None:
+    # Of 100 pairs that share s of their shingles about 100·s: each is a coin of its own
+    draw = random.Random(0)
+    words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=8)) for _ in range(4000)]
+    ones = [" ".join(words[20 * n : 20 * n + 20]) for n in range(200)]
+    others = [" ".join([*words[20 * n : 20 * n + 18], "otherwise"]) for n in range(200)]
+    shares = [len(a & b) / len(a | b) for a, b in zip(map(shingles, ones), map(shingles, others), strict=True)]
+    assert abs((firsts(ones) == firsts(others)).mean() - np.mean(shares)) < 0.1
+    assert (firsts([LONG + "!!", LONG.upper()]) == firsts([LONG])).all()
 
 
 def test_the_share_is_jaccards() -> None:

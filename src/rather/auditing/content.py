@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from rather.auditing.findings import EXAMPLES, AuditInput, by_share, shown
-from rather.records import Bars, Example, Finding
+from rather.auditing.texts import texts_with
+from rather.records import Bars, Finding
 
-_TEMPLATE_HINTS = (
-    "<|", "INST]", "<<SYS", "<s>", "</s>", "_of_turn>", "Human:", "Assistant:", "USER:", "ASSISTANT:", "### ",
-)  # fmt: skip
 _TEMPLATE = re.compile(
     r"<\|[A-Za-z_]{2,30}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>"
     r"|(?:^|\n)[ \t]*(?:(?:Human|Assistant|USER|ASSISTANT):|### (?:Instruction|Response|Human|Assistant|Input)\b)"
 )
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
-_MARKUP_HINTS = ("</", "/>", "<br", "&nbsp;", "&amp;", "&lt;", "&gt;", "&quot;", "&#", "\ufffd")
-_MARKUP = re.compile(
-    r"</?(?:p|br|div|span|a|b|i|ul|ol|li|table|tr|td|strong|em|h[1-6]|font|img)\b[^<>\n]{0,200}/?>"
-    r"|&(?:nbsp|amp|lt|gt|quot|#\d{2,5});|\ufffd",
-    re.IGNORECASE,
+_TAG = r"</?(?:p|br|div|span|a|b|i|ul|ol|li|table|tr|td|strong|em|h[1-6]|font|img)\b"
+_ENTITY = r"&(?:nbsp|amp|lt|gt|quot|#[0-9]{2,5});|" + "\ufffd"
+_MARKUP_SIGN = f"(?i){_TAG}|{_ENTITY}"
+_MARKUP = re.compile(rf"{_TAG}[^<>\n]{{0,200}}/?>|{_ENTITY}", re.IGNORECASE)
+_INJECTION_SIGN = (
+    "(?i)ignore|disregard|forget|system prompt|jailbreak|do anything now|developer mode|忽略|无视|系统提示"
 )
-_INJECTION_HINTS = (
-    "ignore", "disregard", "forget", "system prompt", "jailbreak", "do anything now", "developer mode", "忽略", "无视", "系统提示",
-)  # fmt: skip
 _INJECTION = re.compile(
     r"\b(?:ignore|disregard|forget)\b[^.\n]{0,30}\b(?:previous|prior|above|earlier|preceding|all)\b[^.\n]{0,20}"
     r"\b(?:instructions?|prompts?|rules|directions|context)\b"
@@ -39,14 +35,11 @@ _INJECTION = re.compile(
 
 def template_tokens(given: AuditInput) -> list[Finding]:
     """Marks of a chat template inside an answer teach the model to write the next turn itself."""
-
-    def found_in(text: str) -> re.Match[str] | None:
-        return _TEMPLATE.search(text) if any(hint in text for hint in _TEMPLATE_HINTS) else None
-
-    return _in_answers(
+    return _in_texts(
         "template_tokens",
         given,
-        found_in,
+        _TEMPLATE.pattern,
+        _TEMPLATE.search,
         message="have a chat template's marks inside an answer",
         cure="cut the answers where the next turn begins, or drop them: the model would learn to speak for the user",
     )
@@ -54,16 +47,11 @@ def template_tokens(given: AuditInput) -> list[Finding]:
 
 def markup(given: AuditInput) -> list[Finding]:
     """HTML tags, entities and broken characters outside code: what a web page left behind."""
-
-    def found_in(text: str) -> re.Match[str] | None:
-        if not any(hint in text for hint in _MARKUP_HINTS):
-            return None
-        return _MARKUP.search(_CODE.sub(" ", text))
-
-    return _in_answers(
+    return _in_texts(
         "markup",
         given,
-        found_in,
+        _MARKUP_SIGN,
+        lambda text: _MARKUP.search(_CODE.sub(" ", text)),
         message="have HTML or broken characters in an answer, outside code",
         cure="convert it to plain text or Markdown, or drop them",
     )
@@ -71,63 +59,54 @@ def markup(given: AuditInput) -> list[Finding]:
 
 def prompt_injection(given: AuditInput) -> list[Finding]:
     """Orders to a model ("ignore all previous instructions"), in prompts and in answers."""
-
-    def found_in(text: str) -> re.Match[str] | None:
-        lower = text.lower()
-        return _INJECTION.search(lower) if any(hint in lower for hint in _INJECTION_HINTS) else None
-
-    return _in_answers(
+    return _in_texts(
         "prompt_injection",
         given,
-        found_in,
+        _INJECTION_SIGN,
+        _INJECTION.search,
         message="hold an order that is meant to override a model's instructions",
         cure="look at them: unless refusing such orders is the lesson, drop them",
         prompts=True,
     )
 
 
-def _in_answers(
+def _in_texts(
     check: str,
     given: AuditInput,
+    sign: str,
     found_in: Callable[[str], re.Match[str] | None],
     *,
     message: str,
     cure: str,
     prompts: bool = False,
 ) -> list[Finding]:
-    """One finding on the records in whose texts something is found, with what it was and where."""
-    found: list[Example] = []
+    """One finding on the records in whose texts something is found, with what it was and where.
+
+    sign: what all texts have in which something can be found.
+    """
+    found: list[int] = []
     why: list[str] = []
     what: Counter[str] = Counter()
     sides: Counter[str] = Counter()
-    for record in given.records:
-        here = [(side, match) for side, text in texts_of(record, prompts=prompts) if (match := found_in(text))]
+    for number, texts in texts_with(sign, given.packed, prompts=prompts):
+        here = [(side, match) for side, text in texts if (match := found_in(text))]
         if here:
-            found.append(record)
+            found.append(number)
             what.update({" ".join(match[0].split())[:40] for _, match in here})
             sides.update({side for side, _ in here})
             if len(why) < EXAMPLES:
                 why.append("; ".join(f'{side}: "{" ".join(match[0].split())[:60]}"' for side, match in here))
     (finding,) = by_share(check, found, given, message=message, cure=cure)
-    chart = count_bars("What was found", what)
+    examples = tuple(shown(given.records[number], reason) for number, reason in zip(found, why, strict=False))
     return [
         finding.model_copy(
             update={
-                "examples": tuple(shown(record, reason) for record, reason in zip(found, why, strict=False)),
+                "examples": examples,
                 "evidence": {**finding.evidence, "by_side": dict(sides)},
-                "plots": chart if finding.verdict != "pass" else (),
+                "plots": count_bars("What was found", what) if finding.verdict != "pass" else (),
             }
         )
     ]
-
-
-def texts_of(record: Example, *, prompts: bool) -> list[tuple[str, str]]:
-    """(where, text) of the answers, and of the prompt's turns on request."""
-    asked: Sequence[tuple[str, str]] = ()
-    if prompts:
-        turns = (record.prompt,) if isinstance(record.prompt, str) else [turn.content for turn in record.prompt]
-        asked = [("prompt", turn) for turn in turns]
-    return [*asked, *record.named]
 
 
 def count_bars(title: str, counts: Counter[str]) -> tuple[Bars, ...]:

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from rather.auditing.keys import Keys
+from rather.auditing.packed import Packed
 from rather.auditing.panel import Panel
 from rather.auditing.sampled import Sampled
 from rather.auditing.thresholds import DEFAULTS, Shares, Thresholds
@@ -51,8 +52,8 @@ class AuditInput:
     ches        how alike the two answers are inside the model, by place in `records`; of those alone that were computed
     thresholds  when a check warns or stops
 
-    What several checks need is made once: `keys` of every record's content, and `sample`, the pairs that checks look at
-    which fit models or count words.
+    What several checks need is made once: `keys` of every record's content, `packed`, their texts, and `sample`, the pairs that
+    checks look at which fit models or count words.
     """
 
     records: Sequence[Example]
@@ -81,6 +82,11 @@ class AuditInput:
     def keys(self) -> Keys:
         """Every record's content as numbers."""
         return Keys.of(self.records)
+
+    @cached_property
+    def packed(self) -> Packed:
+        """Every record's texts in columns."""
+        return self.records if isinstance(self.records, Packed) else Packed(self.records)
 
     @cached_property
     def sample(self) -> Sampled:

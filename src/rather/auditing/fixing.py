@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rather.auditing.keys import says_something
+from rather.auditing.keys import Keys, says_something
 from rather.auditing.repeats import on_circles
 from rather.auditing.shortcuts import words_of
 from rather.config import did_you_mean
@@ -140,7 +140,7 @@ def soften(rows: Rows) -> Changes:
                 (row, pair.model_copy(update={"probability": said[pair.chosen] / total})) for row, pair in group
             )
     pairs = list(_pairs(rows))
-    for place in on_circles([pair for _, pair in pairs]):
+    for place in on_circles(Keys.of(pair for _, pair in pairs)).tolist():
         row, pair = pairs[place]
         yield row, pair.model_copy(update={"probability": min(_probability(pair), CIRCLE)})
 

@@ -11,7 +11,8 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
-from rather.records import Example, Prompt
+from rather.auditing.packed import Packed, content_of
+from rather.records import Example
 
 Ints = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
@@ -46,16 +47,15 @@ class Keys:
         """Made in one pass."""
         prompts, texts, questions, answers = bytearray(), bytearray(), bytearray(), bytearray()
         owners, goods, blanks, beliefs = array("q"), bytearray(), bytearray(), array("d")
-        for number, record in enumerate(records):
-            prompt = _hash(_bytes(record.prompt))
-            exact = [_hash(answer.encode()) for answer in record.answers]
-            good = len(record.good)
+        contents = records.contents() if isinstance(records, Packed) else map(content_of, records)
+        for number, (asked, said, good, belief) in enumerate(contents):
+            prompt = _hash(asked.encode())
+            exact = [_hash(answer.encode()) for answer in said]
             prompts += prompt
             texts += _hash(prompt + b"".join(exact) + bytes([good > 0]))
             questions += _hash(prompt + b"".join(sorted(exact)))
-            belief = getattr(record, "probability", None)
             beliefs.append(nan if belief is None else belief)
-            for place, answer in enumerate(record.answers):
+            for place, answer in enumerate(said):
                 bare = answer.strip()
                 answers += exact[place] if len(bare) == len(answer) else _hash(bare.encode())
                 owners.append(number)
@@ -103,10 +103,3 @@ def at_odds(keys: Hashes, others: Hashes) -> Ints:
 
 def _hash(text: bytes) -> bytes:
     return blake2b(text, digest_size=8).digest()
-
-
-def _bytes(prompt: Prompt) -> bytes:
-    """Different bytes for different prompts: text behind "t", turns with their lengths behind "j"."""
-    if isinstance(prompt, str):
-        return b"t" + prompt.encode()
-    return "".join(f"j{turn.role}{len(turn.content)}:{turn.content}" for turn in prompt).encode()

@@ -76,10 +76,11 @@ def language_of(text: str) -> str | None:
 
 
 def _by_words(text: str) -> str | None:
-    votes: Counter[str] = Counter()
-    for word in _WORD.findall(text.lower()):
-        votes.update(_LANGUAGES_OF.get(word, ()))
-    best = votes.most_common(2)
+    votes: dict[str, int] = {}
+    for word in filter(_LANGUAGES_OF.__contains__, _WORD.findall(text.lower())):
+        for name in _LANGUAGES_OF[word]:
+            votes[name] = votes.get(name, 0) + 1
+    best = sorted(votes.items(), key=lambda vote: -vote[1])[:2]
     if not best or best[0][1] < WORDS:
         return None
     return best[0][0] if len(best) == 1 or best[0][1] >= TIMES * best[1][1] else None

@@ -61,6 +61,22 @@ class Packed(Sequence[Example]):
         for batch in self._batches:
             yield from map(self._record, *(column.to_pylist() for column in batch.columns))
 
+    def columns(self) -> Iterator[tuple[int, pa.Array, pa.ListArray]]:
+        """(number of its first record, prompts as `turns_of` reads them, answers) of each batch."""
+        for start, batch in zip(self._starts, self._batches, strict=False):
+            yield start, batch.column("prompt"), batch.column("answers")
+
+    def contents(self) -> Iterator[tuple[str, Sequence[str], int, float | None]]:
+        """What `content_of` says of each record."""
+        for batch in self._batches:
+            prompts, answers, said, _ = batch.columns
+            texts = iter(answers.flatten().to_pylist())
+            for prompt, size, more in zip(
+                prompts.to_pylist(), answers.value_lengths().to_pylist(), said.to_pylist(), strict=True
+            ):
+                given = json.loads(more) if more else {}
+                yield prompt, list(islice(texts, size)), int(given.get("label", True)), given.get("probability")
+
     @property
     def nbytes(self) -> int:
         """Bytes that the columns take."""
@@ -70,6 +86,7 @@ class Packed(Sequence[Example]):
         """The record of a row; it was checked when it was first made."""
         given: dict[str, Any] = json.loads(said) if said else {}
         given["prompt"], given["source"] = _prompt(prompt), source
+        given.setdefault("tags", {})  # pydantic takes longer to make this default than all the rest
         match self.kind:
             case "pair":
                 given["chosen"], given["rejected"] = answers
@@ -78,6 +95,16 @@ class Packed(Sequence[Example]):
             case "sample":
                 (given["completion"],) = answers
         return _KINDS[self.kind].model_construct(**given)
+
+
+def content_of(record: Example) -> tuple[str, Sequence[str], int, float | None]:
+    """A record's prompt as its column has it, its answers, how many of them are good, and its probability."""
+    return _text(record.prompt), record.answers, len(record.good), getattr(record, "probability", None)
+
+
+def turns_of(prompt: str) -> list[str]:
+    """What is said in a prompt as its column has it."""
+    return [prompt[1:]] if prompt[0] == "t" else [content for _, content in json.loads(prompt[1:])]
 
 
 def _row(record: Example) -> tuple[str, tuple[str, ...], str | None, str | None]:

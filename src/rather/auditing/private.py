@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from rather.auditing.content import count_bars, texts_of
+from rather.auditing.content import count_bars
 from rather.auditing.findings import EXAMPLES, AuditInput, by_share, shown
+from rather.auditing.texts import texts_with
 from rather.records import Example, Finding, Shown
 
 _EMAIL = re.compile(r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}\b")
@@ -19,21 +20,9 @@ _SECRET = re.compile(
     r"|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bAIza[0-9A-Za-z_-]{35}\b|\bhf_[A-Za-z0-9]{30,}\b|\bglpat-[A-Za-z0-9_-]{20,}"
     r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"
 )
-_SECRET_HINTS = (
-    "PRIVATE KEY",
-    "AKIA",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "sk-",
-    "xox",
-    "AIza",
-    "hf_",
-    "glpat-",
-    "eyJ",
-)
+# What a text has in which any of them stands; of numbers seven characters that can be one.
+_PERSONAL_SIGN = r"[A-Za-z0-9._%+-]@[A-Za-z0-9-]|\p{Nd}[\p{Nd}\-. ()]{5,}\p{Nd}"
+_SECRET_SIGN = _SECRET.pattern.replace(r"\b", "")
 
 Found = list[tuple[str, int, int]]
 """(what it is, where it begins, where it ends)."""
@@ -44,6 +33,7 @@ def personal_data(given: AuditInput) -> list[Finding]:
     return _private(
         "personal_data",
         given,
+        _PERSONAL_SIGN,
         lambda text: list(_personal(text)),
         message="hold what looks like a person's data (e-mail, telephone, card or identity number)",
         cure="replace them by made-up ones, or drop them: a model can repeat what it was trained on",
@@ -55,7 +45,8 @@ def secrets(given: AuditInput) -> list[Finding]:
     return _private(
         "secrets",
         given,
-        _secret,
+        _SECRET_SIGN,
+        lambda text: [("key or token", *match.span()) for match in _SECRET.finditer(text)],
         message="hold what looks like a key or an access token",
         cure="revoke the keys, then remove them: they are in the file, and would be in the model",
     )
@@ -91,25 +82,21 @@ def _personal(text: str) -> Iterator[tuple[str, int, int]]:
             yield "telephone number", *match.span()
 
 
-def _secret(text: str) -> Found:
-    if not any(hint in text for hint in _SECRET_HINTS):
-        return []
-    return [("key or token", *match.span()) for match in _SECRET.finditer(text)]
-
-
-def _private(check: str, given: AuditInput, find: Callable[[str], Found], *, message: str, cure: str) -> list[Finding]:
-    found: list[Example] = []
+def _private(
+    check: str, given: AuditInput, sign: str, find: Callable[[str], Found], *, message: str, cure: str
+) -> list[Finding]:
+    found: list[int] = []
     what: Counter[str] = Counter()
-    for record in given.records:
-        here = {name for _, text in texts_of(record, prompts=True) for name, *_ in find(text)}
+    for number, texts in texts_with(sign, given.packed, prompts=True):
+        here = {name for _, text in texts for name, *_ in find(text)}
         if here:
-            found.append(record)
+            found.append(number)
             what.update(here)
     (finding,) = by_share(check, found, given, message=message, cure=cure)
     return [
         finding.model_copy(
             update={
-                "examples": tuple(_masked(record, find) for record in found[:EXAMPLES]),
+                "examples": tuple(_masked(given.records[number], find) for number in found[:EXAMPLES]),
                 "evidence": {**finding.evidence, "kinds": dict(what)},
                 "plots": count_bars("What was found", what) if finding.verdict != "pass" else (),
             }

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from rather.auditing.findings import EXAMPLES, AuditInput, by_share, shown
+from rather.auditing.keys import Ints, Keys
+from rather.auditing.packed import Packed, turns_of
+from rather.auditing.sampled import drawn, mixed
 from rather.records import NOUNS, Bars, Example, Finding, Prompt, Single
+from rather.stats.nearby import beside, firsts
 from rather.stats.nearby import near_duplicates as nearby
 
 # Of a prompt its end is compared, of an answer its beginning: that is where they differ.
 PROMPT_END, ANSWER_BEGIN = 500, 300
 ONE_PROMPT_FROM = 20
+# Of a larger set so many records are held against each other.
+AT_MOST = 50_000
 
 
 def cycles(given: AuditInput) -> list[Finding]:
@@ -24,73 +31,74 @@ def cycles(given: AuditInput) -> list[Finding]:
     The preferences of a prompt are edges; those that lie on a directed cycle join answers of one strongly connected component.
     Two pairs that merely stand against each other are left to `contradictions`.
     """
-    found = [given.records[place] for place in on_circles(given.records)]
     return by_share(
         "cycles",
-        found,
+        on_circles(given.keys),
         given,
         message="lie on a circle of preferences (A over B, B over C, C over A)",
         cure="ask again which of these answers is best, or drop the circle: no order of the answers satisfies it",
     )
 
 
-def on_circles(records: Sequence[Example]) -> list[int]:
-    """Places of the records whose preference lies on a circle of three or more answers to one prompt."""
-    busy = {prompt for prompt, count in Counter(record.prompt for record in records).items() if count > 2}
-    edges = [
-        (number, (record.prompt, better), (record.prompt, worse))
-        for number, record in enumerate(records)
-        if record.prompt in busy and not isinstance(record, Single)
-        for better, worse in zip(record.answers, record.answers[1:], strict=False)
-        if better != worse
-    ]
-    both_ways = {(start, end) for _, start, end in edges}
-    return _on_cycles([edge for edge in edges if (edge[2], edge[1]) not in both_ways])
-
-
-def _on_cycles(edges: Sequence[tuple[int, Hashable, Hashable]]) -> list[int]:
-    """The numbers of the edges whose two ends can reach each other, each once, in order."""
-    places: dict[Hashable, int] = {}
-    for _, start, end in edges:
-        places.setdefault(start, len(places))
-        places.setdefault(end, len(places))
-    starts = np.array([places[start] for _, start, _ in edges], np.int64)
-    ends = np.array([places[end] for _, _, end in edges], np.int64)
-    if not len(starts):
-        return []
-    graph = coo_array((np.ones(len(starts), np.int8), (starts, ends)), shape=(len(places), len(places)))
+def on_circles(keys: Keys) -> Ints:
+    """Numbers of the records whose preference lies on a circle of three or more answers to one prompt."""
+    at = np.flatnonzero(keys.owner[1:] == keys.owner[:-1])
+    record = keys.owner[at]
+    prompt = mixed(keys.prompt[record], 0)
+    nodes, ends = np.unique(np.stack([prompt ^ keys.answer[at], prompt ^ keys.answer[at + 1]]), return_inverse=True)
+    start, end = ends.reshape(2, -1).astype(np.int64)
+    edge, back = start * len(nodes) + end, end * len(nodes) + start
+    one_way = ~np.isin(edge, back)  # not to itself, either
+    start, end, record = start[one_way], end[one_way], record[one_way]
+    graph = coo_array((np.ones(len(start), np.int8), (start, end)), shape=(len(nodes), len(nodes)))
+    if not len(start):
+        return np.zeros(0, np.int64)
     part = connected_components(graph.tocsr(), directed=True, connection="strong")[1]
-    inside = part[starts] == part[ends]
-    return list(dict.fromkeys(number for (number, *_), on in zip(edges, inside.tolist(), strict=True) if on))
+    return np.unique(record[part[start] == part[end]])
 
 
 def near_duplicates(given: AuditInput) -> list[Finding]:
-    """Pairs that say nearly the same as another one, and prompts that are nearly another prompt (MinHash)."""
+    """Pairs that say nearly the same as another one, and prompts that are nearly another prompt (MinHash).
+
+    Of a larger set those are looked at whose prompts share a hash: prompts near each other mostly come together.
+    """
+    total, said = len(given.records), ""
+    if total > AT_MOST:
+        hashes = np.concatenate([firsts(part) for part in _asked(given.packed)])
+        rows = drawn(hashes, AT_MOST, given.thresholds.sample.seed).tolist()
+        said = f" (on {len(rows):,} of {total:,}, drawn with most of their neighbours)"
+        given = replace(given, records=[given.records[row] for row in rows], tokenised=None)
     prompts = _ends(given.records)
     labels = _labels(prompts)
-    shared = np.bincount(labels, minlength=1)[labels] > 1 if len(labels) else np.zeros(0, bool)
-    places = np.flatnonzero(shared).tolist()
-    groups: dict[tuple[int, ...], set[str]] = defaultdict(set)
-    found = []
-    sides = [_labels([text[:ANSWER_BEGIN] for text in texts]) for texts in _sides([given.records[n] for n in places])]
-    for row, place in enumerate(places):
-        record = given.records[place]
-        group = groups[(int(labels[place]), *(int(side[row]) for side in sides))]
-        said = "\0".join((prompts[place], *record.answers))
-        if group and said not in group:  # the same once more is a duplicate, and counted there
-            found.append(record)
-        group.add(said)
+    found = _repeated(given.records, prompts, labels)
     by_pair = by_share(
         "near_duplicates",
         found,
         given,
-        message=f"say nearly the same as another of the {NOUNS[given.kind]}",
+        message=f"say nearly the same as another of the {NOUNS[given.kind]}{said}",
         cure="keep one of each, or they weigh more than their neighbours",
     )
-    return by_pair + _near_prompts(given, prompts, labels)
+    return by_pair + _near_prompts(given, prompts, labels, said)
 
 
-def _near_prompts(given: AuditInput, prompts: Sequence[str], labels: np.ndarray) -> list[Finding]:
+def _repeated(records: Sequence[Example], prompts: Sequence[str], labels: Ints) -> list[int]:
+    """Places of the records whose prompt and answers are near those of one before."""
+    shared = np.bincount(labels, minlength=1)[labels] > 1 if len(labels) else np.zeros(0, bool)
+    places = np.flatnonzero(shared).tolist()
+    groups: dict[tuple[int, ...], set[str]] = defaultdict(set)
+    found = []
+    near = [records[place] for place in places]
+    sides = [_labels([text[:ANSWER_BEGIN] for text in texts]) for texts in _sides(near)]
+    for row, (place, record) in enumerate(zip(places, near, strict=True)):
+        group = groups[(int(labels[place]), *(int(side[row]) for side in sides))]
+        said = "\0".join((prompts[place], *record.answers))
+        if group and said not in group:  # the same once more is a duplicate, and counted there
+            found.append(place)
+        group.add(said)
+    return found
+
+
+def _near_prompts(given: AuditInput, prompts: Sequence[str], labels: Ints, said: str) -> list[Finding]:
     """One finding on the distinct prompts that are nearly another one."""
     first = dict(zip(prompts, labels.tolist(), strict=True))
     groups = Counter(first.values())
@@ -101,7 +109,7 @@ def _near_prompts(given: AuditInput, prompts: Sequence[str], labels: np.ndarray)
         Finding(
             check="near_duplicates",
             verdict="warn" if warned else "pass",
-            message=f"{len(near):,} of {len(first):,} different prompts are nearly another one",
+            message=f"{len(near):,} of {len(first):,} different prompts are nearly another one{said}",
             cure="ask more kinds of questions; and hold near prompts out together, as `rather pair` does"
             if warned
             else "",
@@ -118,12 +126,10 @@ def _near_prompts(given: AuditInput, prompts: Sequence[str], labels: np.ndarray)
 
 def one_prompt(given: AuditInput) -> list[Finding]:
     """One prompt that stands in a great part of the pairs: the model learns that question, and little else."""
-    counts = Counter(record.prompt for record in given.records)
-    prompt = max(counts, key=lambda prompt: counts[prompt], default="")
-    total = len(given.records)
-    found = [record for record in given.records if record.prompt == prompt]
-    if total < ONE_PROMPT_FROM:
-        found = []
+    keys = given.keys.prompt
+    names, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    most = np.lexsort((first, -counts))[:10]
+    found = np.flatnonzero(keys == names[most[0]]) if len(keys) >= ONE_PROMPT_FROM else keys[:0]
     (finding,) = by_share(
         "one_prompt",
         found,
@@ -131,21 +137,23 @@ def one_prompt(given: AuditInput) -> list[Finding]:
         message=f"have one and the same prompt, the most common of {len(counts):,}",
         cure="keep a few of them, or give them less weight, so that other questions count",
     )
-    most = counts.most_common(10)
+    if finding.verdict == "pass":
+        return [finding]
     chart = Bars(
         title="The most common prompts",
         unit="share of all",
-        names=tuple(_end_of(prompt) for prompt, _ in most),
-        values=tuple(count / total for _, count in most),
+        names=tuple(_end_of(given.records[int(first[at])].prompt) for at in most),
+        values=tuple(float(counts[at]) / len(keys) for at in most),
     )
-    return [finding.model_copy(update={"plots": (chart,) if finding.verdict != "pass" else ()})]
+    return [finding.model_copy(update={"plots": (chart,)})]
 
 
 def leakage(given: AuditInput) -> list[Finding]:
     """Held-out pairs whose prompt is trained on, or nearly: what is measured on them is memory."""
     if not given.heldout:
         return []
-    trained, held = _ends(given.records), _ends(given.heldout)
+    held = _ends(given.heldout)
+    trained = beside(_asked(given.packed), held)
     labels = _labels([*trained, *held])
     known, exact = set(labels[: len(trained)].tolist()), set(trained)
     leaks = [
@@ -176,7 +184,7 @@ def leakage(given: AuditInput) -> list[Finding]:
     ]
 
 
-def _labels(texts: Sequence[str]) -> np.ndarray:
+def _labels(texts: Sequence[str]) -> Ints:
     """A number for each text, equal for those near each other; equal texts are looked at once."""
     places: dict[str, int] = {}
     numbers = [places.setdefault(text, len(places)) for text in texts]
@@ -190,10 +198,19 @@ def _sides(records: Sequence[Example]) -> list[list[str]]:
     return [[record.answers[0] for record in records], [record.answers[-1] for record in records]]
 
 
+def _asked(packed: Packed) -> Iterator[list[str]]:
+    """The ends of all prompts, part by part."""
+    for _, prompts, _ in packed.columns():
+        yield [_ending(turns_of(prompt)) for prompt in prompts.to_pylist()]
+
+
 def _ends(records: Sequence[Example]) -> list[str]:
     return [_end_of(record.prompt) for record in records]
 
 
 def _end_of(prompt: Prompt) -> str:
-    text = prompt if isinstance(prompt, str) else "\n".join(turn.content for turn in prompt)
-    return text[-PROMPT_END:]
+    return _ending([prompt] if isinstance(prompt, str) else [turn.content for turn in prompt])
+
+
+def _ending(turns: Sequence[str]) -> str:
+    return "\n".join(turns)[-PROMPT_END:]

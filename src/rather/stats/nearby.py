@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 
 import numpy as np
@@ -33,10 +33,6 @@ def near_duplicates(texts: Sequence[str]) -> Ints:
     """A number for each text: equal for those that are near each other, or linked by others that are."""
     if not texts:
         return np.zeros(0, np.int64)
-    bands = np.empty((len(texts), BANDS), np.uint64)
-    for start in range(0, len(texts), _CHUNK):
-        chunk = texts[start : start + _CHUNK]
-        bands[start : start + len(chunk)] = _bands(chunk)
 
     # Made again for the few that need it: kept for a million texts they would fill the memory.
     @lru_cache(maxsize=_KEPT)
@@ -51,13 +47,35 @@ def near_duplicates(texts: Sequence[str]) -> Ints:
             place = group[place]
         return place
 
-    first, second = _candidates(bands)
+    first, second = _candidates(_bands(texts))
     for one, other in zip(first.tolist(), second.tolist(), strict=True):
         here, there = head(one), head(other)
         # Most candidates are linked already by others of their group: only what is new is measured.
         if here != there and _share(prints(one), prints(other)) >= NEAR:
             group[max(here, there)] = min(here, there)
     return np.unique([head(place) for place in range(len(texts))], return_inverse=True)[1].astype(np.int64)
+
+
+def beside(parts: Iterable[Sequence[str]], others: Sequence[str]) -> list[str]:
+    """Those texts, given part by part, that may be near one of the others: they share a band with it."""
+    known = [np.unique(band) for band in _bands(others).T]
+    kept: list[str] = []
+    for part in parts:
+        shared = np.any([np.isin(band, one) for band, one in zip(_bands(part).T, known, strict=True)], axis=0)
+        kept += [part[place] for place in np.flatnonzero(shared).tolist()]
+    return kept
+
+
+def firsts(texts: Sequence[str]) -> Hashes:
+    """Each text's smallest hash of a shingle: two texts have the same with the probability of the share that they have in common.
+
+    Texts drawn by it come with most of those near them, of whichever set.
+    """
+    parts = [np.zeros(0, np.uint64)]
+    for start in range(0, len(texts), _CHUNK):
+        hashes, counts = _hashes(texts[start : start + _CHUNK])
+        parts.append(np.minimum.reduceat(hashes, np.cumsum(counts) - counts))
+    return np.concatenate(parts)
 
 
 def shingles(text: str) -> frozenset[str]:
@@ -114,6 +132,14 @@ def _letters() -> Bools:
 
 def _bands(texts: Sequence[str]) -> Hashes:
     """Each band's four smallest hashes as one number [texts, bands]."""
+    bands = np.empty((len(texts), BANDS), np.uint64)
+    for start in range(0, len(texts), _CHUNK):
+        chunk = texts[start : start + _CHUNK]
+        bands[start : start + len(chunk)] = _bands_of_few(chunk)
+    return bands
+
+
+def _bands_of_few(texts: Sequence[str]) -> Hashes:
     flat, counts = _hashes(texts)
     starts = np.cumsum(counts) - counts
     random = np.random.default_rng(_SEED)
