@@ -263,7 +263,7 @@ class TestRealData:
         judged: list[Judgment] = [v for source in (people, gpt4) for v in source if not isinstance(v, Refusal)]
         finding = checked("agreement_with_people", judged)
         row = row_of(finding, "gpt-4")
-        assert (row["pairs"], row["right"]["value"]) == (873, pytest.approx(0.71, abs=0.01))
+        assert (row["pairs"], row["right"]["value"]) == (930, pytest.approx(0.717, abs=0.001))
         assert "15" in {row["judge"] for row in checked("length_preference", judged).evidence["judges"][:5]}
 
     @pytest.mark.parametrize(

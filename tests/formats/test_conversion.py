@@ -132,8 +132,8 @@ def test_votes_are_joined_with_their_answers(shared_data: Callable[[str], Path],
     votes, pairs = shared_data("llmfao_crowd_votes.csv"), shared_data("llmfao_pairs.jsonl.gz")
     out = tmp_path / "votes.jsonl.gz"
     done = convert(votes, out, to="native", answers=pairs, skip_bad=True)
-    assert (done.format, done.written, done.refusals) == ("votes", 7723, 1208)
-    assert sum(1 for _ in iter_judgments(out)) == 7723
+    assert (done.format, done.written, done.refusals) == ("votes", 8931, 0)
+    assert sum(1 for _ in iter_judgments(out)) == 8931
 
 
 def test_published_transcripts_come_back_the_same(shared_data: Callable[[str], Path], tmp_path: Path):

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from rather.config import did_you_mean
 from rather.errors import RowError
 from rather.records import Message, Record
 
@@ -139,7 +138,7 @@ def _complaint(error: ErrorDetails) -> str:
         shown = short(value)
     if kind == "literal_error":
         known = re.findall("'(.*?)'", said["expected"])
-        return f"is {shown}{did_you_mean(value if isinstance(value, str) else '', known)}"
+        return f"is {shown}; known are {', '.join(known)}"
     if kind in _WANTED:
         return f"is {shown}, not {_WANTED[kind]}"
     if kind in _BOUNDS:
