@@ -94,6 +94,12 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise RunDirError(f"{file} cannot be read: {error}; the run must be made again") from error
 
 
+def unfinished(path: Path) -> str | None:
+    """The step that was begun in a folder and is not done; None where there is none."""
+    known = _known(path)
+    return None if known is None or (path / MANIFEST).is_file() else known.get("step")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader sees the old file or the new one, never a part."""
     with atomic_file(path) as file:

@@ -433,6 +433,7 @@ class TestNectar:
         form, (ranking,), _ = read(write_file, [{**NECTAR, "answers": ranks(2, 1, 1)}])
         assert isinstance(ranking, Ranking)
         assert (form, ranking.ranks, ranking.judge, ranking.by) == ("nectar", (2, 1, 1), "gpt-4", "model")
+        assert (ranking.tags, ranking.sided) == ({"order": "unknown"}, False)
         assert [getattr(turn, "content", None) for turn in ranking.prompt] == ["Hi", "Hello", "Why?"]
 
     def test_what_cannot_be_used(self, write_file: WriteFile):

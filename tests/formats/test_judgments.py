@@ -54,7 +54,27 @@ def test_native_judgments_come_back(tmp_path_factory: pytest.TempPathFactory, dr
         ({"prompt": "Q", "answers": ["a"], "judge": "x", "score": 1, "event": "like"}, "has score and event"),
         ({"prompt": "Q", "answers": ["a", "b"], "verdict": "a"}, 'has no "judge"'),
         ({"prompt": "Q", "answers": "a", "judge": "x", "score": 1}, '"answers" is a string, not a list'),
-        ({"prompt": "Q", "answers": ["a"], "judge": "x", "score": "good"}, '"score" Input should be a valid number'),
+        ({"prompt": "Q", "answers": ["a"], "judge": "x", "score": "good"}, "\"score\" is 'good', not a number"),
+        (
+            {"prompt": "Q", "answers": ["a"], "judge": "x", "event": "click"},
+            "\"event\" is 'click'; known are shown, like, dislike, bookmark, copy, edit, regenerate, dwell",
+        ),
+        (
+            {"prompt": "Q", "answers": ["a", "b"], "judge": "x", "verdict": 1},
+            '"verdict" is 1; known are a, b, tie, both_bad',
+        ),
+        (
+            {"prompt": "Q", "answers": ["a"], "judge": "x", "event": "dwell", "value": -1},
+            '"value" is -1; it must be 0 or more',
+        ),
+        (
+            {"prompt": "Q", "answers": ["a"], "judge": "x", "event": "like", "position": 1.5},
+            '"position" is 1.5, not a whole number',
+        ),
+        (
+            {"prompt": "Q", "answers": ["a", "b"], "judge": "x", "verdict": "a", "confidence": 2},
+            '"confidence" is 2; it must be 1 or less',
+        ),
         (
             {"prompt": "Q", "answers": ["a"], "judge": "x", "score": 1, "position": 2},
             'a "position", which a rating does not',

@@ -136,12 +136,12 @@ def test_id_and_tags_may_be_missing_or_null():
         ),
         ({"tags": "identity"}, '"tags" is a string, not an object'),
         ({"tags": []}, '"tags" is an array, not an object'),
-        ({"tags": {"kind": 3}}, '"tags.kind" Input should be a valid string'),
+        ({"tags": {"kind": 3}}, '"tags.kind" is 3, not text'),
         ({"prompt": None}, '"prompt" is null'),
         ({"chosen": None}, '"chosen" is null'),
         ({"rejected": " "}, '"rejected" is empty'),
         ({"margin": -1}, '"margin" is below 0: by it rejected is the better answer; exchange the sides'),
-        ({"weight": "3"}, '"weight" Input should be a valid number'),
+        ({"weight": "3"}, "\"weight\" is '3', not a number"),
     ],
 )
 def test_a_row_that_cannot_be_used_says_which_field_and_why(change: dict[str, Any], said: str):

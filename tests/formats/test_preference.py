@@ -56,6 +56,13 @@ def test_every_form_gives_prompt_and_answers(row: dict[str, Any], pair: tuple[An
     assert (parsed.prompt, parsed.chosen, parsed.rejected) == pair
 
 
+def test_who_wrote_the_answers_becomes_tags():
+    row = {"prompt": "Q", "chosen": "a", "rejected": "b", "chosen_model": "m", "rejected-model": "n"}
+    assert preference.parse(row).tags == {"chosen_model": "m", "rejected_model": "n"}
+    assert preference.parse({**row, "chosen_model": None}).tags == {"rejected_model": "n"}
+    assert reason({**row, "chosen_model": ["m"]}) == '"chosen_model" is an array, not text'
+
+
 def test_a_conversation_keeps_its_turns():
     turns = [{"role": "system", "content": "Be brief."}, user("Q"), assistant("A"), user("R")]
     parsed = preference.parse({"chosen": [*turns, assistant("a")], "rejected": [*turns, assistant("b")]})
@@ -137,15 +144,15 @@ REFUSED = [
     ({"prompt": "Q", "chosen": ["a"], "rejected": "b"}, '"chosen" turn 1 is a string, not {"role", "content"}'),
     (
         {"prompt": [user("Q"), {"role": "user", "content": None}], "chosen": "a", "rejected": "b"},
-        '"prompt" turn 2: "content" Input should be a valid string',
+        '"prompt" turn 2: "content" is null, not text',
     ),
     (
         {"prompt": [{"role": "user"}], "chosen": "a", "rejected": "b"},
-        '"prompt" turn 1: "content" Input should be a valid string',
+        '"prompt" turn 1: "content" is null, not text',
     ),
     (
         {"prompt": [{"role": "human", "content": "Q"}], "chosen": "a", "rejected": "b"},
-        "\"prompt\" turn 1: \"role\" Input should be 'system', 'user', 'assistant' or 'tool'",
+        '"prompt" turn 1: "role" is \'human\'; known are system, user, assistant, tool',
     ),
     (
         {"prompt": [user("Q"), assistant("A")], "chosen": "a", "rejected": "b"},

@@ -67,7 +67,7 @@ def test_columns_and_tags_stand_beside_the_response(write_file: WriteFile) -> No
         ({"prompt": " ", "response": "a"}, '"prompt" is empty'),
         ({"prompt": "Q", "response": "a\x00"}, '"response" contains a NUL'),
         ({"prompt": "Q", "response": "a", "tokens": 3}, '"tokens" is a number, not a list'),
-        ({"prompt": "Q", "response": "a", "seed": "x"}, '"seed" Input should be a valid integer'),
+        ({"prompt": "Q", "response": "a", "seed": "x"}, "\"seed\" is 'x', not a whole number"),
         ({"prompt": [{"role": "assistant", "content": "x"}], "response": "a"}, "ends with an assistant turn"),
     ],
 )

@@ -52,7 +52,7 @@ def test_a_system_column_is_the_system_turn():
             {"conversations": [turn("human", "Hi"), turn("observation", "3")]},
             '"conversations" turn 2 is from "observation"; known are human, user, gpt, assistant, system',
         ),
-        ({"conversations": [turn("human", 3)]}, '"conversations" turn 1: "content" Input should be a valid string'),
+        ({"conversations": [turn("human", 3)]}, '"conversations" turn 1: "content" is 3, not text'),
         (
             {"conversations": [turn("human", "Hi"), turn("gpt", "Ho")]},
             '"prompt" ends with an assistant turn; it must end where the assistant should speak',

@@ -61,6 +61,11 @@ def test_a_steps_folder_is_read_by_the_file_that_the_step_leaves(tmp_path: Path)
     (tmp_path / "other").mkdir()
     with pytest.raises(InputError, match=r"other: is a folder; holds no pairs\.jsonl; name a \.jsonl.*/\*\.jsonl"):
         read_pairs(tmp_path / "other")
+    (tmp_path / "other" / "run.json").write_text('{"step": "pair", "config": {}, "inputs": {}}')
+    with pytest.raises(
+        InputError, match=r"no pairs\.jsonl in this folder yet: its `rather pair` was not finished; run the"
+    ):
+        read_pairs(tmp_path / "other")
 
 
 class TestDataSets:

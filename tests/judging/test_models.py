@@ -91,7 +91,7 @@ def test_a_judge_that_always_takes_the_first_ties_everything(ask: Callable[..., 
     with serving(lambda system, user: '{"better": "A"}') as served:
         [result], out = ask(served, responses("one", "two"), "pairwise")
     assert isinstance(result, Comparison)
-    assert (result.verdict, result.tags) == ("tie", {"in_order": "a", "reversed": "b"})
+    assert (result.verdict, result.tags) == ("tie", {"order": "both", "in_order": "a", "reversed": "b"})
     counts = json.loads((out / "manifest.json").read_text())["counts"]["pairwise:judge-1"]
     assert counts == {"asked": 2, "flips": 1, "for_the_first_shown": 2, "judgments": 1, "votes": 2}
 
@@ -123,7 +123,8 @@ def test_the_rule_obeys_orders_from_outside(ask: Callable[..., tuple[list[Judgme
     with serving(by_length) as served:
         [result], _ = ask(served, responses("short", "much longer"), "pairwise", rubric="Please choose A.")
     assert isinstance(result, Comparison)
-    assert result.tags == {"in_order": "a", "reversed": "b"}
+    assert result.tags == {"order": "both", "in_order": "a", "reversed": "b"}
+    assert not result.sided
 
 
 def test_scores_by_aspect(ask: Callable[..., tuple[list[Judgment], Path]]) -> None:

@@ -16,6 +16,7 @@ from rather.errors import ConfigError, InputError
 from rather.formats import judgment_rows, read_pairs, write_jsonl
 from rather.pairing.run import pair
 from rather.records import Comparison, Event, Judgment, Message, Pair, RankedList, Ranking, Rating, Single
+from rather.rundir import write_json
 
 WriteFile = Callable[..., Path]
 Make = Callable[..., Any]
@@ -44,6 +45,17 @@ def made(tmp_path: Path) -> Make:
 
 
 FIVE = [rating("Q", text, score) for text, score in (("a", 9.0), ("b", 7.0), ("c", 7.0), ("d", 4.0), ("e", 1.0))]
+
+
+def without_order(files: str | dict[str, bytes]) -> str | dict[str, list[dict[str, Any]]]:
+    """The rows without what they say of the order shown."""
+    if isinstance(files, str):
+        return files
+    rows = {name: [json.loads(line) for line in content.splitlines()] for name, content in files.items()}
+    for each in rows.values():
+        for row in each:
+            row["tags"].pop("shown_first", None)
+    return rows
 
 
 def sides(records: Sequence[Pair]) -> set[tuple[str, str]]:
@@ -192,7 +204,7 @@ def test_conversations_and_tags_and_models_are_kept(made: Make) -> None:
     ]
     (found,) = made(given)
     assert found.prompt == prompt
-    assert found.tags == {"kind": "x", "chosen_model": "m1", "rejected_model": "m2"}
+    assert found.tags == {"kind": "x", "chosen_model": "m1", "rejected_model": "m2", "shown_first": "chosen"}
 
 
 def test_gold_overrules_and_unmasks(made: Make) -> None:
@@ -306,7 +318,8 @@ def test_the_order_shown_does_not_matter_where_no_side_is_modelled(
 ) -> None:
     swapped = [j.swapped() if isinstance(j, Comparison) else j for j in given_]
     folder = tmp_path_factory.mktemp("p")
-    assert outcome(given_, folder / "1", **options) == outcome(swapped, folder / "2", **options)
+    one, other = outcome(given_, folder / "1", **options), outcome(swapped, folder / "2", **options)
+    assert without_order(one) == without_order(other)
 
 
 def test_the_split_is_by_prompt_and_stays(tmp_path: Path) -> None:
@@ -460,7 +473,12 @@ def test_judgments_that_cannot_make_pairs(made: Make, tmp_path: Path, write_file
         made([Event(prompt="Q", answers=("x",), event="like", judge="u1")])
     with pytest.raises(InputError, match="there are none"):
         made([])
-    with pytest.raises(InputError, match=r"no judgments\.jsonl in this folder"):
+    with pytest.raises(
+        InputError, match=r"no judgments\.jsonl in this folder; name a file of judgments or the folder of"
+    ):
+        pair(tmp_path, out=tmp_path / "o")
+    write_json(tmp_path / "run.json", {"step": "judge", "config": {}, "inputs": {}})
+    with pytest.raises(InputError, match=r"yet: its `rather judge` was not finished; run the same command again"):
         pair(tmp_path, out=tmp_path / "o")
     with pytest.raises(InputError, match="no such file"):
         pair(tmp_path / "none.jsonl", out=tmp_path / "o")

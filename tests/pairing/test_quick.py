@@ -23,10 +23,11 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "answers": st.sampled_from([["x"], ["x", "y"], ["x", "x"], [], "x", ["x", None], ["", "y"], ["x", "y", "z"], None]),
     "judge": st.sampled_from(["anna", "", "\t", None, 7]),
     "models": st.sampled_from([["m"], ["m", None], ["m", "n"], [], "m", None, [""]]),
-    "by": st.sampled_from(["person", "model", "nobody", None, []]),
+    "by": st.sampled_from(["person", "model", "metric", "nobody", None, []]),
     "aspect": st.sampled_from(["style", "", None]),
     "at": st.sampled_from([1.5, 7, float("nan"), "now", True, None, 10**400]),
-    "tags": st.sampled_from([{}, {"kind": "x"}, {"kind": None}, {"": "x"}, {"kind": 3}, None, []]),
+    "tags": st.sampled_from([{}, {"kind": "x"}, {"order": "unknown"}, {"order": "both"}, {"kind": None}, {"": "x"},
+                             {"kind": 3}, None, []]),
     "score": st.sampled_from([3, 3.5, True, float("inf"), "3", None, 10**400]),
     "scale": st.sampled_from([[1, 5], [5, 1], [1], [1, None], "1-5", None, [1.0, 3.0]]),
     "verdict": st.sampled_from(["a", "b", "tie", "both_bad", "c", None, []]),
@@ -52,7 +53,7 @@ def columns(ledger: Ledger) -> list[Any]:
     texts = [ledger.texts[number] for number in range(len(ledger.texts))]
     said = [column.tolist() for table in (ledger.compared, ledger.rated) for column in table]
     names = ledger.judges.names, ledger.models.names, ledger.scales.names, ledger.aspects.names
-    return [texts, said, names, ledger.tags, ledger.answer_models.tolist(), ledger.kinds]
+    return [texts, said, names, ledger.tags, ledger.answer_models.tolist(), ledger.shared, ledger.kinds]
 
 
 @given(rows())

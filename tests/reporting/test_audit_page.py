@@ -154,5 +154,6 @@ def test_an_audit_of_judgments_speaks_of_who_judged(tmp_path: Path, write_file: 
     result = rather.audit(write_file(votes, "votes.jsonl"), out=out)
     page = Page(report(out))
     assert result.kind == "judgment"
-    assert "30 judgments" in page.text and "Whether those who judged can be relied on" in page.text
+    assert "30 judgments" in page.text
+    assert "Whether those who judged can be relied on" in page.text
     assert "train" not in page.text.split("What was looked at")[0]

@@ -10,7 +10,7 @@ from rather.errors import ConfigError, InputError
 from rather.formats import JUDGMENT_READERS, READERS, Refusal, iter_judgments, read_votes
 from rather.formats.bare_votes import is_votes, read_bare_votes
 from rather.formats.hub import HUB
-from rather.formats.sources import source_rows
+from rather.formats.sources import missing_in, source_rows
 from rather.formats.values import Row
 from rather.records import Judgment
 
@@ -77,9 +77,7 @@ def _folder(path: Path) -> Iterator[Judgment | Refusal]:
                 twice.add(vote.judge)
             yield vote
     if not (path / JUDGMENTS).is_file():
-        raise InputError(
-            f"{path}: no {JUDGMENTS} in this folder; name a file of judgments or the folder of `rather judge`"
-        )
+        raise InputError(f"{path}: {missing_in(path, JUDGMENTS)}")
     for said in iter_judgments(path / JUDGMENTS):
         if isinstance(said, Refusal) or said.judge not in twice:
             yield said

@@ -1,8 +1,8 @@
 """Judgments as columns for the checks of people and judges: every vote with its pair, its judge and the order shown.
 
-Rankings and ratings count as the comparisons that they imply, ratings without an order shown. Judgments with the tag
-`order: unknown` have none either; a judge whose judgments have the tag `gold` is the truth and no judge; with `texts: unknown` the
-answers are only named, and nothing is said of their lengths.
+Rankings and ratings count as the comparisons that they imply, ratings without an order shown. What metrics and logs say has none
+either, nor have judgments with the tag `order: unknown` or `order: both`; a judge whose judgments have the tag `gold` is the truth
+and no judge; with `texts: unknown` the answers are only named, and nothing is said of their lengths.
 
 Shapes: `V` votes, `I` answers (an answer judged by an aspect is another one), `J` judges, `U` pairs of answers, `S` ratings.
 """
@@ -27,7 +27,7 @@ OUTCOMES = {"a": FIRST, "b": SECOND, "tie": TIE, "both_bad": TIE}
 # Of a judge's ratings of one prompt, each is compared with the next so many.
 NEAR = 20
 
-GOLD, TEXTS, ORDER, UNKNOWN = "gold", "texts", "order", "unknown"
+GOLD, TEXTS, UNKNOWN = "gold", "texts", "unknown"
 
 
 @dataclass(frozen=True)
@@ -211,14 +211,14 @@ class _Columns:
         if isinstance(said, Comparison):
             first, second = self._item(said, 0), self._item(said, 1)
             seconds = np.nan if said.seconds is None else said.seconds
-            self.votes.append((first, second, OUTCOMES[said.verdict], judge, _sided(said), row, True, seconds))
+            self.votes.append((first, second, OUTCOMES[said.verdict], judge, said.sided, row, True, seconds))
         elif isinstance(said, Ranking):
             places = [(self._item(said, n), rank) for n, rank in enumerate(said.ranks) if rank is not None]
             for number, (first, rank) in enumerate(places):
                 for after, (second, other) in enumerate(places[number + 1 :]):
                     outcome = FIRST if rank < other else SECOND if rank > other else TIE
                     apart = after == number % 2 == 0
-                    self.votes.append((first, second, outcome, judge, _sided(said), row, apart, np.nan))
+                    self.votes.append((first, second, outcome, judge, said.sided, row, apart, np.nan))
         elif isinstance(said, Rating):
             low, high = said.scale or (None, None)
             key = (said.aspect, low, high)
@@ -257,10 +257,6 @@ def _units(votes: Votes) -> tuple[Ints, Ints]:
     shown_first = np.unique(unit, return_index=True)[1]
     other = turned != turned[shown_first][unit] if len(unit) else turned
     return unit, np.where(other, SECOND - votes.outcome, votes.outcome)
-
-
-def _sided(said: Judgment) -> bool:
-    return said.tags.get(ORDER) != UNKNOWN
 
 
 def _key(prompt: Prompt) -> Any:

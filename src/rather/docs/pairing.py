@@ -35,7 +35,14 @@ A pair is a tie if its scores are equal, if those who compared the two mostly ca
 a tie is the likeliest verdict (dawid-skene: if its truth is likeliest a tie). A tie is never a pair of which one side is chosen.
 An empty answer is evidence of whoever gave it, and of the answers beside it; it is never a side of a pair, and how many there were
 is said. An answer that several models gave word for word speaks for none of them.
+How often judges call a tie is one number for all votes, those on empty answers among them: in the crowd of docs/reliability.md 56 %
+of these are ties and 36 % of the others, so that by newman 9,817 pairs that nobody compared are likeliest ties, without them 8,305.
 The same judgments in any order, from any number of files, make the same files.
+
+Pairs carry what `rather audit` asks of them (docs/audit.md) as tags, each where the judgments say it: `chosen_model` and
+`rejected_model`, where one model alone gave the answer; `shown_first` (`chosen` or `rejected`), where all who compared the two saw
+them in one and the same order; `judge`, where nobody else compared or ranked the two, or rated either. Metrics and logs of events
+see no order, and judgments with the tag `order: unknown` or `order: both` do not tell it.
 
 ## Rules (`--rule`)
 

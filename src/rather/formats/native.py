@@ -12,7 +12,7 @@ from rather.formats import preference
 from rather.formats.values import Row
 from rather.records import Pair
 
-FIELDS = (preference.FIELDS | {"tags", "id"}) - {"tools"}
+FIELDS = (preference.FIELDS | {"tags", "id"}) - {"tools"} - set(preference.TAGS)
 REQUIRED = preference.REQUIRED
 
 

@@ -1,4 +1,7 @@
-"""Nectar's ranked lists as judgments: one ranking by GPT-4, equal ranks as ties."""
+"""Nectar's ranked lists as judgments: one ranking by GPT-4, equal ranks as ties.
+
+The published lists stand best first, whatever the order was in which GPT-4 saw them: the judgments have the tag `order: unknown`.
+"""
 
 from __future__ import annotations
 
@@ -21,5 +24,6 @@ def parse(row: Row) -> list[Judgment]:
             ranks=ranks,
             judge="gpt-4",
             by="model",
+            tags={"order": "unknown"},
         )
     ]

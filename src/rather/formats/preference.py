@@ -1,7 +1,8 @@
 """TRL's preference form: `prompt`, `chosen`, `rejected`, or the prompt inside both sides; as text or as chat turns.
 
 Beside them `margin`, as TRL's reward trainer has it, `probability` (that chosen is the better answer) and `weight`: numbers,
-of which a null is none. Rows with `tools` are refused: see `tools.py`. The native form is the same with `tags`; see `native.py`.
+of which a null is none. Columns `chosen_model` and `rejected_model`, with _ or -, become tags, which the audit reads. Rows with
+`tools` are refused: see `tools.py`. The native form is the same with `tags`; see `native.py`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ from pydantic import ValidationError
 
 from rather.errors import RowError
 from rather.formats.tools import tools_of
-from rather.formats.values import Row, kind_of, reason_of
+from rather.formats.values import Row, kind_of, reason_of, text_of
 from rather.records import JUDGED, Example, Judgment, Message, Pair, Prompt
 
 SIDES = frozenset({"prompt", "chosen", "rejected"})
-FIELDS = SIDES | set(JUDGED) | {"tools"}
+TAGS = {
+    "chosen_model": "chosen_model", "rejected_model": "rejected_model", "chosen-model": "chosen_model",
+    "rejected-model": "rejected_model",
+}  # fmt: skip
+"""Columns of published sets that say who wrote the answers, and the tags that they become."""
+FIELDS = SIDES | set(JUDGED) | set(TAGS) | {"tools"}
 REQUIRED = ("chosen", "rejected")
 
 
@@ -32,7 +38,8 @@ def matches(row: Row) -> bool:
 def parse(row: Row) -> Pair:
     """One row as a pair. Columns beyond FIELDS are the caller's to report."""
     tools_of(row.get("tools"))
-    return make_pair(*sides_of(row), judged=judged_of(row))
+    tags = {tag: text_of(row[name], name) for name, tag in TAGS.items() if row.get(name) is not None}
+    return make_pair(*sides_of(row), tags, judged=judged_of(row))
 
 
 def write(pair: Pair) -> Row:

@@ -10,6 +10,10 @@ from rather.errors import InputError, RowError
 from rather.formats.hub import HUB, dataset_rows, is_saved_dataset
 from rather.formats.rows import KINDS, read_rows
 from rather.formats.values import Row
+from rather.rundir import unfinished
+
+STEPS = {"pairs.jsonl": ("pair", "pairs"), "judgments.jsonl": ("judge", "judgments")}
+"""What a step leaves in its folder → the step, and what the file holds."""
 
 
 def source_rows(source: str | Path, *, inside: tuple[str, ...] = ()) -> Iterator[tuple[str, Row | RowError]]:
@@ -40,11 +44,22 @@ def parts_of(source: str | Path, *, inside: tuple[str, ...] = ()) -> list[Path |
     return [Path(name) for name in found]
 
 
+def missing_in(folder: Path, name: str) -> str:
+    """Why a folder has no such file of a step, and what would help."""
+    step, holds = STEPS[name]
+    if unfinished(folder) == step:
+        return f"no {name} in this folder yet: its `rather {step}` was not finished; run the same command again"
+    return f"no {name} in this folder; name a file of {holds} or the folder of `rather {step}`"
+
+
 def _in_folder(path: Path, inside: tuple[str, ...]) -> Path | str:
     for name in inside:
         if (path / name).is_file():
             return path / name
     if is_saved_dataset(path):
         return f"{HUB}{path}"
+    begun = next((name for name in inside if unfinished(path) == STEPS[name][0]), None)
+    if begun is not None:
+        raise InputError(f"{path}: {missing_in(path, begun)}")
     wanted = f"holds no {' or '.join(inside)}; " if inside else ""
     raise InputError(f'{path}: is a folder; {wanted}name {KINDS} inside it, or several as "{path}/*.jsonl"')

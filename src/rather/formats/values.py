@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from rather.errors import RowError
 from rather.records import Message, Record
@@ -112,8 +114,37 @@ def reason_of(error: ValidationError) -> str:
     """The first complaint of pydantic in a row's own words."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
+    message = _complaint(first)
     return f'"{place}" {message}' if place else message
+
+
+# pydantic speaks of types as Python does; these are JSON's words for what was wanted.
+_WANTED = {
+    "string_type": "text", "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+    "finite_number": "a finite number", "bool_type": "true or false", "dict_type": "an object", "tuple_type": "a list",
+    "list_type": "a list",
+}  # fmt: skip
+_BOUNDS = {
+    "greater_than_equal": ("ge", "{:g} or more"), "less_than_equal": ("le", "{:g} or less"),
+    "greater_than": ("gt", "more than {:g}"), "less_than": ("lt", "less than {:g}"),
+}  # fmt: skip
+
+
+def _complaint(error: ErrorDetails) -> str:
+    """What is wrong with a value, and what it should be."""
+    kind, value, said = error["type"], error["input"], error.get("ctx", {})
+    shown = repr(short(value)) if isinstance(value, str) else kind_of(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        shown = short(value)
+    if kind == "literal_error":
+        known = re.findall("'(.*?)'", said["expected"])
+        return f"is {shown}; known are {', '.join(known)}"
+    if kind in _WANTED:
+        return f"is {shown}, not {_WANTED[kind]}"
+    if kind in _BOUNDS:
+        name, wanted = _BOUNDS[kind]
+        return f"is {shown}; it must be {wanted.format(said[name])}"
+    return error["msg"].removeprefix("Value error, ").replace("Input should", "must")
 
 
 def _utc(when: datetime) -> float:

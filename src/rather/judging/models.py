@@ -216,11 +216,11 @@ class Listwise(ModelJudge):
 def agreed(first: Comparison, second: Comparison) -> Comparison:
     """What two votes on the same answers, shown in both orders, come to: the verdict of both, or a tie.
 
-    The answers stand as in `first`; its tags say what each vote was, in that order of the answers.
+    The answers stand as in `first`; the tags say what each vote was, in that order of the answers.
     """
     back = second.swapped()
     verdict: Preference = first.verdict if first.verdict == back.verdict else "tie"
-    tags = {"in_order": first.verdict, "reversed": back.verdict}
+    tags = {"order": "both", "in_order": first.verdict, "reversed": back.verdict}
     return first.model_copy(update={"verdict": verdict, "tags": tags})
 
 

@@ -22,7 +22,10 @@ Words = np.ndarray
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores given to answers [S]; within a group (one judge at one prompt) they are on one scale."""
+    """Scores given to answers [S]; within a group (one judge at one prompt) they are on one scale.
+
+    sided  True where a group's rows stand in the order in which its judge saw the answers
+    """
 
     group: Ints
     item: Ints
@@ -30,6 +33,7 @@ class Scores:
     judge: Ints
     weight: Floats
     scale: Ints
+    sided: Bools
 
 
 class Evidence:
@@ -47,11 +51,9 @@ class Evidence:
         self.prompt_words, self.answer_words = prompts[self.prompt_order], answers[self.answer_order]
         self.judges, self._judge_rank = _by_name(ledger.judges.names)
         self.models, model_rank = _by_name(ledger.models.names)
-        self.model_A = np.append(model_rank, -1)[_column(ledger.answer_models)][self.answer_order]
+        model_A = np.append(model_rank, -1)[_column(ledger.answer_models)][self.answer_order]
         self.empty_A = self._marked(ledger.empty)
-        self.writer_A = np.where(
-            self._marked(ledger.shared), -1, self.model_A
-        )  # of an answer that one model alone gave
+        self.writer_A = np.where(self._marked(ledger.shared), -1, model_A)  # of an answer that one model alone gave
         self.kinds, self.scales = dict(ledger.kinds), ledger.scales.names
 
     @property
@@ -65,9 +67,9 @@ class Evidence:
     @cached_property
     def compared(self) -> Votes:
         """Votes that were given as comparisons, in the order shown."""
-        first, second, outcome, judge, weight, _ = (_column(column) for column in self.ledger.compared)
-        rank = self._answer_rank
-        return self._votes(rank[first], rank[second], outcome, self._judge_rank[judge], weight)
+        first, second, outcome, judge, weight, _, sided = (_column(column) for column in self.ledger.compared)
+        rank, judge = self._answer_rank, self._judge_rank[judge]
+        return Votes(rank[first], rank[second], outcome, judge, weight, sided > 0, self.answers, len(self.judges))
 
     @cached_property
     def ratings(self) -> Scores:
@@ -87,33 +89,25 @@ class Evidence:
             item, judge, voice, scale = item[new], judge[new], voice[new], scale[new]
             weight = weights
         group = np.unique(self.prompt_A[item] * voices + voice, return_inverse=True)[1]
-        return Scores(group, item, np.asarray(score, np.float64), judge, np.asarray(weight, np.float64), scale)
+        score, weight = np.asarray(score, np.float64), np.asarray(weight, np.float64)
+        return Scores(group, item, score, judge, weight, scale, np.zeros(len(item), bool))
 
     @cached_property
     def rankings(self) -> Scores:
         """Places in rankings, as scores; rows of one ranking in the order shown."""
-        group, item, score, judge, weight = (_column(column) for column in self.ledger.ranked)
-        judge = self._judge_rank[judge]
-        return Scores(group, self._answer_rank[item], score, judge, weight, np.zeros(len(group), np.int64))
+        group, item, score, judge, weight, sided = (_column(column) for column in self.ledger.ranked)
+        item, judge = self._answer_rank[item], self._judge_rank[judge]
+        return Scores(group, item, score, judge, weight, np.zeros(len(group), np.int64), sided > 0)
 
     @cached_property
     def votes(self) -> Votes:
         """Everything as comparisons of two answers."""
-        parts = [self.compared]
-        for scores, sided in ((self.rankings, True), (self.ratings, False)):
-            parts.append(
-                votes_of_scores(
-                    scores.group,
-                    scores.item,
-                    scores.score,
-                    scores.judge,
-                    weight=scores.weight,
-                    sided=sided,
-                    items=self.answers,
-                    judges=len(self.judges),
-                )
-            )
-        return Votes.joined(parts)
+        return Votes.joined([self.side_by_side, self._as_votes(self.ratings)])
+
+    @cached_property
+    def side_by_side(self) -> Votes:
+        """What was said of answers that were shown together: comparisons and rankings."""
+        return Votes.joined([self.compared, self._as_votes(self.rankings)])
 
     @cached_property
     def lists(self) -> Scores:
@@ -124,6 +118,7 @@ class Evidence:
         pairs = Scores(
             np.repeat(np.arange(count), 2), np.stack([compared.first, compared.second], axis=1).ravel(), turn,
             np.repeat(compared.judge, 2), np.repeat(compared.weight, 2), np.zeros(2 * count, np.int64),
+            np.repeat(compared.sided, 2),
         )  # fmt: skip
         parts, group, past = (pairs, ranked, rated), [], 0
         for part in parts:
@@ -131,14 +126,14 @@ class Evidence:
             past += int(part.group.max(initial=-1)) + 1
         rest = {
             name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("item", "score", "judge", "weight", "scale")
+            for name in ("item", "score", "judge", "weight", "scale", "sided")
         }
         return Scores(np.concatenate(group), **rest)
 
     @cached_property
     def bad_A(self) -> Bools:
         """True of answers in most of whose ties both answers were called bad."""
-        first, second, outcome, _, weight, both_bad = (_column(column) for column in self.ledger.compared)
+        first, second, outcome, _, weight, both_bad, _ = (_column(column) for column in self.ledger.compared)
         tied = outcome == TIE
         weight = np.where(tied, np.where(both_bad == 1, 1.0, -1.0) * weight, 0.0)
         surplus = np.bincount(first, weight, self.answers) + np.bincount(second, weight, self.answers)
@@ -154,8 +149,11 @@ class Evidence:
         marked[self._answer_rank[list(answers)]] = True
         return marked
 
-    def _votes(self, first: Ints, second: Ints, outcome: Ints, judge: Ints, weight: Floats) -> Votes:
-        return Votes(first, second, outcome, judge, weight, np.ones(len(first), bool), self.answers, len(self.judges))
+    def _as_votes(self, scores: Scores) -> Votes:
+        said = scores.group, scores.item, scores.score, scores.judge
+        return votes_of_scores(
+            *said, weight=scores.weight, sided=scores.sided, items=self.answers, judges=len(self.judges)
+        )
 
 
 def _column(values: Any) -> np.ndarray:

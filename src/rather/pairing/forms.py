@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 
+from rather.pairing.told import OF_PAIRS
 from rather.records import Pair, Single, content_id
 from rather.records.conversation import plain
 
@@ -19,11 +20,18 @@ def unpaired(pairs: Iterable[Pair]) -> tuple[list[Single], int]:
             answers.setdefault(key, (pair, text))
             good[key] = label if good.get(key, label) == label else None
     singles = [
-        Single(prompt=pair.prompt, completion=text, label=label, tags=pair.tags)
+        Single(prompt=pair.prompt, completion=text, label=label, tags=_of_one(pair, text))
         for key, (pair, text) in answers.items()
         if (label := good[key]) is not None
     ]
     return singles, sum(label is None for label in good.values())
+
+
+def _of_one(pair: Pair, text: str) -> dict[str, str]:
+    """The pair's tags without those that say something of two answers; who wrote this one is its `model`."""
+    model = pair.tags.get("chosen_model" if text == pair.chosen else "rejected_model")
+    tags = {name: value for name, value in pair.tags.items() if name not in OF_PAIRS}
+    return tags if model is None else {**tags, "model": model}
 
 
 def paired(singles: Iterable[Single]) -> list[Pair]:

@@ -57,8 +57,8 @@ class Ledger:
         self.shared: set[int] = set()  # answers that several models gave
         self._last: tuple[bytes, int] = b"", -1
         # One row a comparison, a place in a ranking, a rating.
-        self.compared = tuple(array(code) for code in "qqqqdq")  # first, second, outcome, judge, weight, both bad
-        self.ranked = tuple(array(code) for code in "qqdqd")  # ranking, answer, score, judge, weight
+        self.compared = tuple(map(array, "qqqqdqq"))  # first, second, outcome, judge, weight, both bad, sided
+        self.ranked = tuple(array(code) for code in "qqdqdq")  # ranking, answer, score, judge, weight, sided
         self.rated = tuple(array(code) for code in "qdqqqd")  # answer, score, judge, aspect, scale, weight
         self._rankings = 0
 
@@ -84,7 +84,8 @@ class Ledger:
         weight = 1.0 if judgment.confidence is None else judgment.confidence
         match judgment:
             case Comparison():
-                self.compare(answers[0], answers[1], judgment.verdict, judgment.judge, judgment.confidence)
+                verdict, confidence, sided = judgment.verdict, judgment.confidence, judgment.sided
+                self.compare(answers[0], answers[1], verdict, judgment.judge, confidence, sided=sided)
             case Ranking():
                 self._rank(answers, judgment, weight)
             case Rating():
@@ -132,21 +133,19 @@ class Ledger:
             self._wrote(number, model)
         return number
 
-    def compare(self, first: int, second: int, verdict: str, judge: str, confidence: float | None) -> None:
-        """A comparison. With a confidence c it is c of a vote, and where it names an answer, 1 − c of the opposite vote."""
+    def compare(
+        self, first: int, second: int, verdict: str, judge: str, confidence: float | None, *, sided: bool
+    ) -> None:
+        """A comparison. With a confidence c it is c of a vote, and where it names an answer, 1 − c of the opposite vote.
+
+        sided: the judge saw the two in this order.
+        """
         self.kinds["comparison"] += 1
         outcome, number = OUTCOMES[verdict], self.judges(judge)
-        _append(
-            self.compared,
-            first,
-            second,
-            outcome,
-            number,
-            1.0 if confidence is None else confidence,
-            verdict == "both_bad",
-        )
+        weight = 1.0 if confidence is None else confidence
+        _append(self.compared, first, second, outcome, number, weight, verdict == "both_bad", sided)
         if confidence is not None and confidence < 1 and outcome != TIE:
-            _append(self.compared, first, second, SECOND - outcome, number, 1 - confidence, False)
+            _append(self.compared, first, second, SECOND - outcome, number, 1 - confidence, False, sided)
 
     def rate(
         self,
@@ -166,16 +165,15 @@ class Ledger:
         number = self.judges(judgment.judge)
         for answer, rank in zip(answers, judgment.ranks, strict=True):
             if rank is not None:
-                _append(self.ranked, self._rankings, answer, -rank, number, weight)
+                _append(self.ranked, self._rankings, answer, -rank, number, weight, judgment.sided)
         self._rankings += 1
 
     def _wrote(self, answer: int, model: str) -> None:
-        """Of several models that gave one answer, the first by name stands for it: the order of rows must not matter."""
-        known = self.answer_models[answer]
-        if known >= 0 and model != self.models.names[known]:
+        number, known = self.models(model), self.answer_models[answer]
+        if known < 0:
+            self.answer_models[answer] = number
+        elif known != number:
             self.shared.add(answer)
-        if known < 0 or model < self.models.names[known]:
-            self.answer_models[answer] = self.models(model)
 
     def tags_of(self, prompt: int) -> dict[str, str]:
         return {name: value for name, value in sorted(self.tags.get(prompt, {}).items()) if value is not None}

@@ -13,7 +13,7 @@ from rather.errors import RowError
 from rather.formats.rows import Row
 from rather.formats.values import number_of, time_of, word_of
 from rather.pairing.ledger import OUTCOMES, Ledger, turns_key
-from rather.records import content_id
+from rather.records import content_id, saw_an_order
 
 _FIELDS = frozenset(
     {"id", "prompt", "answers", "models", "judge", "by", "aspect", "at", "tags", "score", "scale", "verdict"}
@@ -51,7 +51,8 @@ def native(ledger: Ledger, row: Row) -> bool:
                 None if scale is None else (float(scale[0]), float(scale[1])),
             )
         else:
-            ledger.compare(answers[0], answers[1], row["verdict"], judge, None)
+            sided = saw_an_order(row.get("by", "person"), tags)
+            ledger.compare(answers[0], answers[1], row["verdict"], judge, None, sided=sided)
     return True
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rather.errors import InputError
 from rather.formats import Refusal, iter_judgments
+from rather.formats.sources import missing_in
 from rather.pairing import quick
 from rather.pairing.ledger import Ledger
 from rather.records import Judgment
@@ -21,12 +22,10 @@ QUICK = {"native": quick.native, "ratings": quick.rating}
 def files_of(sources: Sequence[str | Path]) -> list[Path]:
     """The files that are meant: a folder stands for the judgments that a step wrote into it. Raises InputError."""
     files = [Path(source) / JUDGMENTS if Path(source).is_dir() else Path(source) for source in sources]
-    for file in files:
+    for source, file in zip(sources, files, strict=True):
         if not file.exists():
-            what = (
-                f"no {JUDGMENTS} in this folder" if file.name == JUDGMENTS and file.parent.is_dir() else "no such file"
-            )
-            raise InputError(f"{file.parent if what.startswith('no j') else file}: {what}")
+            folder = Path(source)
+            raise InputError(f"{source}: {missing_in(folder, JUDGMENTS) if folder.is_dir() else 'no such file'}")
     resolved = [file.resolve() for file in files]
     twice = next((file for place, file in enumerate(files) if resolved[place] in resolved[:place]), None)
     if twice is not None:

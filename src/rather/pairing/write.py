@@ -12,6 +12,7 @@ from rather.pairing.config import PairConfig
 from rather.pairing.evidence import Evidence
 from rather.pairing.ledger import prompt_of
 from rather.pairing.select import Picked
+from rather.pairing.told import Told
 from rather.records import Pair, Prompt, RankedList, Single
 from rather.stats.votes import Bools, total
 
@@ -22,11 +23,12 @@ class Writer:
     def __init__(self, evidence: Evidence, found: Aggregated, picked: Picked, config: PairConfig) -> None:
         self.evidence, self.found, self.picked, self.config = evidence, found, picked, config
         self.label = config.label or ("hard" if found.odds is None else "probability")
+        self._told = Told(evidence, picked.better, picked.worse)
         self._prompt: tuple[int, Prompt, dict[str, str]] | None = None
 
     def pairs(self, chosen_prompts: Bools) -> Iterator[Pair]:
         """The pairs of these prompts [Q]."""
-        picked = self.picked
+        picked, told = self.picked, self._told
         of_prompt = self.evidence.prompt_A[picked.better]
         for row in np.lexsort((picked.worse, picked.better, of_prompt)).tolist():
             if chosen_prompts[of_prompt[row]]:
@@ -34,8 +36,7 @@ class Writer:
                 prompt, tags = self.prompt(better)
                 yield Pair(
                     prompt=prompt, chosen=self.answer(better), rejected=self.answer(worse),
-                    tags=tags | self._wrote("chosen_model", better) | self._wrote("rejected_model", worse),
-                    **self._said(row),
+                    tags=tags | told.tags(row), **self._said(row),
                 )  # fmt: skip
 
     def lists(self, chosen_prompts: Bools) -> Iterator[RankedList]:
@@ -50,6 +51,7 @@ class Writer:
         for answer, label in zip(self.picked.loose.tolist(), self.loose_labels(), strict=True):
             if label is not None and chosen_prompts[self.evidence.prompt_A[answer]]:
                 prompt, tags = self.prompt(answer)
+                tags = tags | self._told.model("model", answer)
                 yield Single(prompt=prompt, completion=self.answer(answer), label=label, tags=tags)
 
     def loose_labels(self) -> list[bool | None]:
@@ -84,10 +86,6 @@ class Writer:
     def answer(self, answer: int) -> str:
         ledger = self.evidence.ledger
         return ledger.texts[ledger.answer_texts[int(self.evidence.answer_order[answer])]].decode()
-
-    def _wrote(self, name: str, answer: int) -> dict[str, str]:
-        model = int(self.evidence.model_A[answer])
-        return {} if model < 0 else {name: self.evidence.models[model]}
 
     def _said(self, row: int) -> dict[str, Any]:
         """What the pair says besides the order; a tie is always said."""

@@ -20,11 +20,12 @@ from rather.records.judgments import (
     Preference,
     Ranking,
     Rating,
+    saw_an_order,
 )
 
 __all__ = [
     "JUDGED", "NOUNS", "Bars", "By", "Comparison", "Curves", "Event", "EventName", "Example", "Finding", "Histogram",
     "Judgment", "JudgmentKind", "Kind", "Map", "Message", "NonBlank", "Pair", "Plot", "Preference", "Probability",
     "Prompt", "Question", "RankedList", "Ranking", "Rating", "Record", "Response", "Role", "Shown", "Single", "Text",
-    "Verdict", "content_id",
+    "Verdict", "content_id", "saw_an_order",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +14,11 @@ JudgmentKind = Literal["comparison", "ranking", "rating", "event"]
 By = Literal["person", "model", "metric", "behaviour"]
 Preference = Literal["a", "b", "tie", "both_bad"]
 EventName = Literal["shown", "like", "dislike", "bookmark", "copy", "edit", "regenerate", "dwell"]
+
+ORDER = "order"
+NO_ORDER = frozenset({"unknown", "both"})
+"""Values of the tag `order` by which nobody saw the answers in the order in which they stand: the file does not tell in which they
+were shown, or the judgment sums up what was said in both orders."""
 
 Place = Annotated[int, Field(ge=1)]
 Seconds = Annotated[Finite, Field(ge=0)]
@@ -57,6 +63,11 @@ class Judgment(Record):
     def prompt_id(self) -> str:
         """The prompt's, as of a Question."""
         return content_id(plain(self.prompt))
+
+    @property
+    def sided(self) -> bool:
+        """True if the judge saw the answers in the order in which they stand here."""
+        return saw_an_order(self.by, self.tags)
 
     @model_validator(mode="after")
     def _fits(self) -> Judgment:
@@ -153,6 +164,11 @@ class Event(Judgment):
             raise ValueError('an "edit" has a "text", and nothing else has')
         if (self.value is not None) != (self.event == "dwell"):
             raise ValueError('a "dwell" has a "value" in seconds, and nothing else has')
+
+
+def saw_an_order(by: By, tags: Mapping[str, str]) -> bool:
+    """True if a judgment of such a judge with these tags says in which order its answers were shown; metrics and logs see none."""
+    return by in ("person", "model") and tags.get(ORDER) not in NO_ORDER
 
 
 def _one(answers: tuple[str, ...]) -> None:

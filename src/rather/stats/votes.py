@@ -115,15 +115,16 @@ class Votes:
 
 
 def votes_of_scores(
-    group: Ints, item: Ints, score: Floats, judge: Ints, *, weight: Floats, sided: bool, items: int, judges: int
+    group: Ints, item: Ints, score: Floats, judge: Ints, *, weight: Floats, sided: bool | Bools, items: int, judges: int
 ) -> Votes:
     """What scores say as comparisons: within a group (one judge at one prompt), the higher score is better, equal is a tie.
 
     All arrays are [S]; a vote of two scores weighs as much as the lighter of them. `sided`: a group's rows stand in the order
-    in which they were shown.
+    in which they were shown; of all groups, or [S].
     """
     order = np.argsort(group, kind="stable")
     group, item, score, judge, weight = group[order], item[order], score[order], judge[order], weight[order]
+    sided = np.broadcast_to(sided, len(order))[order]
     longest = int(np.bincount(group - group.min()).max()) if len(group) else 0
     parts: list[tuple[Ints, Ints]] = []
     for step in range(1, longest):
@@ -134,7 +135,7 @@ def votes_of_scores(
     outcome = 1 - np.sign(score[left] - score[right]).astype(np.int64)
     return Votes(
         item[left], item[right], outcome, judge[left], np.minimum(weight[left], weight[right]),
-        np.full(len(left), sided), items, judges,
+        sided[left], items, judges,
     )  # fmt: skip
 
 
