@@ -38,7 +38,7 @@ class Tokens:
         given = [token for turn in turns for token in _words(turn.content)][: AT_MOST - 1]
         return tuple((len(given), [*given, *_words(text), END]) for text in self.pair.answers)
 
-    @cached_property
+    @property
     def samples(self) -> tuple[Sample, ...]:
         return tuple(Sample(tuple(tokens[:AT_MOST]), given) for given, tokens in self._whole)
 

@@ -12,6 +12,7 @@ from rather.auditing import AuditInput
 from rather.records import Example, Pair, Prompt
 
 Plant = Callable[[list[Pair], float, random.Random], Sequence[Example] | AuditInput]
+Change = Callable[[list[Pair], float, random.Random], list[Pair]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Defect:
     names: str = ""
 
 
-def both(change: Callable[[Pair, random.Random, Sequence[Pair]], dict[str, Any]]) -> Plant:
+def both(change: Callable[[Pair, random.Random, Sequence[Pair]], dict[str, Any]]) -> Change:
     """Plants by changing so large a share of the pairs."""
 
     def plant(pairs: list[Pair], share: float, draw: random.Random) -> list[Pair]:
@@ -40,11 +41,11 @@ def both(change: Callable[[Pair, random.Random, Sequence[Pair]], dict[str, Any]]
     return plant
 
 
-def chosen(change: Callable[[str, random.Random], str]) -> Plant:
+def chosen(change: Callable[[str, random.Random], str]) -> Change:
     return both(lambda pair, draw, _: {"chosen": change(pair.chosen, draw)})
 
 
-def rejected(change: Callable[[str, random.Random], str]) -> Plant:
+def rejected(change: Callable[[str, random.Random], str]) -> Change:
     return both(lambda pair, draw, _: {"rejected": change(pair.rejected, draw)})
 
 

@@ -61,9 +61,13 @@ class Keys:
                 owners.append(number)
                 goods.append(place < good)
                 blanks.append(not says_something(bare))
-        columns = [np.frombuffer(bytes(column), np.uint64) for column in (prompts, texts, questions, answers)]
-        flags = [np.frombuffer(bytes(column), np.bool_) for column in (goods, blanks)]
-        return cls(*columns, np.array(owners, np.int64), *flags, np.array(beliefs, np.float64))
+        hashes = (np.frombuffer(bytes(column), np.uint64) for column in (prompts, texts, questions, answers))
+        prompt_keys, text_keys, question_keys, answer_keys = hashes
+        good_ones, mute = (np.frombuffer(bytes(column), np.bool_) for column in (goods, blanks))
+        return cls(
+            prompt_keys, text_keys, question_keys, answer_keys, np.array(owners, np.int64), good_ones, mute,
+            np.array(beliefs, np.float64),
+        )  # fmt: skip
 
     @property
     def twice(self) -> Ints:
