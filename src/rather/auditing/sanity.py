@@ -96,17 +96,17 @@ def _most_common_answer(given: AuditInput, side: Literal["good", "bad"]) -> list
     on_side = keys.answer_good == (side == "good")
     # An answer that a list has twice counts once.
     each = np.unique(np.stack([keys.answer[on_side], keys.owner[on_side].astype(np.uint64)]), axis=1)
-    found = np.zeros(0, np.int64)
+    found, common = np.zeros(0, np.int64), np.uint64(0)
     if each.size:
         names, counts = np.unique(each[0], return_counts=True)
-        found = each[1][each[0] == names[counts.argmax()]].astype(np.int64)
+        common = names[counts.argmax()]
+        found = each[1][each[0] == common].astype(np.int64)
     name = _SIDES[given.kind][side]
     message = f"share a {name} answer that is given to {CONSTANT_PROMPTS} different prompts"
     if len(np.unique(keys.prompt[found])) < CONSTANT_PROMPTS:
         found = found[:0]
     else:
         first = getattr(given.records[int(found[0])], side)
-        common = names[counts.argmax()]
         text = next(answer.strip() for answer in first if answer_key(answer) == common)
         quoted = " ".join(text.split())
         quoted = quoted if len(quoted) <= 40 else quoted[:39] + "…"

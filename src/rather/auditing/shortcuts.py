@@ -49,7 +49,7 @@ def length_difference(given: AuditInput) -> list[Finding]:
     share = in_pairs / int((words != 0).sum())
     test = binomtest(longer, unequal)
     interval = rate(longer, unequal)
-    verdict = _verdict(max(share, 1 - share), test.pvalue, limits)
+    verdict = _verdict(max(share, 1 - share), float(test.pvalue), limits)
     better, worse = sample.lengths
     differences = better - worse
     evidence: dict[str, Any] = {

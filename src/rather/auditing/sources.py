@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,7 +185,7 @@ def position_difference(given: AuditInput) -> list[Finding]:
     ]  # fmt: skip
 
 
-def _judges(found: Sources, known: NDArray[np.bool_]) -> list[dict[str, object]]:
+def _judges(found: Sources, known: NDArray[np.bool_]) -> list[dict[str, Any]]:
     """Each judge's share of firsts, those farthest from one half first."""
     rows = []
     for number, name in enumerate(found.judges):
@@ -208,7 +209,7 @@ def _judges(found: Sources, known: NDArray[np.bool_]) -> list[dict[str, object]]
     return sorted(rows, key=lambda row: (-abs(row["share"] - 0.5), row["judge"]))
 
 
-def _shares(title: str, names: Sequence[str], rates: Sequence[object]) -> Bars:
+def _shares(title: str, names: Sequence[str], rates: Sequence[Any]) -> Bars:
     return Bars(
         title=title, unit="share chosen", names=tuple(names), values=tuple(found.value for found in rates),
         low=tuple(found.low for found in rates), high=tuple(found.high for found in rates), mark=0.5,

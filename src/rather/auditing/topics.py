@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,10 @@ def topics_of(texts: Sequence[str], groups: int, seed: int = 0) -> Topics | None
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
 
-    read = TfidfVectorizer(analyzer=_terms, min_df=3, max_features=20_000, sublinear_tf=True)
+    # scikit-learn has no types, and what is guessed from its defaults is wrong.
+    vectors: Any = TfidfVectorizer
+    clusters: Any = KMeans
+    read = vectors(analyzer=_terms, min_df=3, max_features=20_000, sublinear_tf=True)
     try:
         weights = read.fit_transform(texts)
     except ValueError:  # no word is left
@@ -67,8 +71,8 @@ def topics_of(texts: Sequence[str], groups: int, seed: int = 0) -> Topics | None
     if weights.shape[1] <= groups:
         return None
     size = min(DIRECTIONS, weights.shape[1] - 1)
-    directions = normalize(TruncatedSVD(size, random_state=seed).fit_transform(weights))
-    group = KMeans(groups, n_init=2, random_state=seed).fit_predict(directions)
+    directions: Any = normalize(TruncatedSVD(size, random_state=seed).fit_transform(weights))
+    group = clusters(groups, n_init=2, random_state=seed).fit_predict(directions)
     order = np.argsort(-np.bincount(group, minlength=groups), kind="stable")
     group = np.argsort(order)[group]
     names = _names(weights, group, groups, read.get_feature_names_out())
