@@ -77,7 +77,7 @@ def test_a_large_set_is_audited_by_a_named_sample(
     out = tmp_path / "out"
     rather.train(pairs, model=str(tiny), out=out, batch_pairs=60, epochs=1)
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("audit: looked at ")]
-    assert "of 60 pairs, those of 33.3% of the prompts by their hashes" in line
+    assert "audit: looked at 20 of 60 pairs, whole prompts drawn by chance" in line
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["pairs"] == 60
     assert f"audit: {manifest['audit']['sample']}" == line
