@@ -132,7 +132,7 @@ def test_nothing_is_asked_again_after_kill_9(tiny: Path, write_file: WriteFile, 
 
 
 def test_ctrl_c_keeps_what_is_done_and_says_so(tiny: Path, write_file: WriteFile, tmp_path: Path) -> None:
-    rows = [{"prompt": [{"role": "user", "content": f"Question {k}"}]} for k in range(400)]
+    rows = [{"prompt": [{"role": "user", "content": f"Question {k}"}]} for k in range(4000)]
     out = tmp_path / "out"
     command = [
         sys.executable, "-m", "rather", "generate", str(write_file(rows)), "--model", str(tiny), "--out", str(out),
