@@ -86,7 +86,7 @@ def test_one_after_the_other_and_each_row_is_in_the_log():
         (1, SAME.id, "drop-identical", True), (0, "p:1", "merge", False), (2, AB.id, "merge", True), (3, BA.id, "merge", True),
     ]  # fmt: skip
     assert fixed.lines() == [
-        "fix: drop-identical: 1 dropped, 0 changed", "fix: merge: 2 dropped, 1 changed", "fix: 1 records are left",
+        "fix: drop-identical: 1 dropped, 0 changed", "fix: merge: 2 dropped, 1 changed", "fix: 1 record is left",
     ]  # fmt: skip
 
 

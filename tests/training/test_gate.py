@@ -12,7 +12,7 @@ import pytest
 import rather
 from rather.auditing.fixing import log_of
 from rather.cli import main
-from rather.errors import ConfigError
+from rather.errors import ConfigError, InputError, RunDirError
 from rather.formats import read_pairs, write_pairs
 from rather.records import Pair
 from rather.training import prepare
@@ -130,3 +130,29 @@ def test_the_input_is_never_overwritten(write_file: WriteFile) -> None:
     file = write_file(ROWS)
     with pytest.raises(ConfigError, match="is the input itself"):
         rather.audit(file, fix=file)
+
+
+def test_a_broken_row_of_what_is_held_out_is_said(write_file: WriteFile) -> None:
+    file, held = write_file(ROWS), write_file("not json\n", "held.jsonl")
+    with pytest.raises(InputError, match=r"held.jsonl:1: is not JSON"):
+        rather.audit(file, heldout=held)
+    with pytest.raises(InputError, match=r"held.jsonl: no usable pair in 1 rows"):
+        rather.audit(file, heldout=held, skip_bad=True)
+
+
+def test_refused_judgments_are_listed(write_file: WriteFile, tmp_path: Path) -> None:
+    vote = {"prompt": "q", "answers": ["a", "b"], "judge": "j", "by": "person", "verdict": "a"}
+    votes = write_file([vote, {**vote, "answers": ["a"]}], "votes.jsonl")
+    rather.audit(votes, skip_bad=True, out=tmp_path / "out")
+    (row,) = [json.loads(line) for line in (tmp_path / "out" / "refused.jsonl").read_text().splitlines()]
+    assert row["place"].endswith("votes.jsonl:2")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (manifest["rows"], manifest["refused"], manifest["judgments"]) == (2, 1, 1)
+
+
+def test_fix_overwrites_nothing(write_file: WriteFile, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text("kept")
+    with pytest.raises(RunDirError, match=r"mine.jsonl is there already"):
+        rather.audit(write_file(ROWS), fix=mine)
+    assert mine.read_text() == "kept"

@@ -56,7 +56,8 @@ class Fixed:
         for change in self.changes:
             counts[change.operation][change.after is None] += 1
         said = [f"fix: {name}: {dropped:,} dropped, {changed:,} changed" for name, (changed, dropped) in counts.items()]
-        return [*said, f"fix: {len(self.records):,} records are left"]
+        left = len(self.records)
+        return [*said, f"fix: {left:,} {'record is' if left == 1 else 'records are'} left"]
 
 
 def drop_identical(rows: Rows) -> Changes:

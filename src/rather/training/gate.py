@@ -73,13 +73,13 @@ def audit(
         _require_sense(source, model=model, ches=ches, fix=fix, fix_with=fix_with)
     if out is not None:
         require_usable(Path(out))
-    heard = _heard(said, answers, limit=limit if source is None else None, skip_bad=skip_bad)
+    heard, unheard, told = _heard(said, answers, limit=limit if source is None else None, skip_bad=skip_bad)
     seen = (
         _Seen([], None, [], 0)
         if source is None
         else _read(source, model=model, limit=limit, as_chat=as_chat, max_length=max_length, skip_bad=skip_bad)
     )
-    held = [] if heldout is None else load_examples(heldout, as_chat=as_chat)[0]
+    held = [] if heldout is None else _held_out(heldout, as_chat=as_chat, skip_bad=skip_bad)
 
     def look() -> Audit:
         scores = {} if ches is None or model is None else _ches(model, seen.tokenised or (), ches)
@@ -113,15 +113,15 @@ def audit(
             say(f"{out}: already audited")
             return read_audit(run.path)
         result = look()
-        write_refused(run.path / REFUSED, seen.refused)
+        write_refused(run.path / REFUSED, [*seen.refused, *unheard])
         write_json(run.path / AUDIT, result.as_json())
         run.finish(
             outputs=(AUDIT, REFUSED),
             name=Path(_name(said if source is None else source)).name,
             pairs=len(seen.records),
             judgments=len(heard),
-            rows=seen.rows,
-            refused=len(seen.refused),
+            rows=seen.rows + told,
+            refused=len(seen.refused) + len(unheard),
             verdict=result.verdict,
         )
     return result
@@ -156,6 +156,9 @@ def _require_sense(
         raise ConfigError(f"--fix {fix}: is written as JSON lines; name a .jsonl file")
     if isinstance(pairs, str | Path) and Path(fix).resolve() == Path(pairs).resolve():
         raise ConfigError(f"--fix {fix}: is the input itself; name another file")
+    for file in (Path(fix), fixing.log_of(Path(fix))):
+        if file.exists():
+            raise RunDirError(f"{file} is there already; remove it or choose another name")
 
 
 def _fix(records: Sequence[Example], out: Path, operations: Sequence[str]) -> None:
@@ -245,9 +248,10 @@ def _told_apart(pairs: Any, judgments: Judgments | None) -> tuple[Source | None,
 
 def _heard(
     source: Judgments | None, answers: str | Path | None, *, limit: int | None, skip_bad: bool
-) -> list[Judgment]:
+) -> tuple[list[Judgment], list[Refusal], int]:
+    """The judgments, what was refused, and how many rows there were."""
     if source is None:
-        return []
+        return [], [], 0
     judgments, refused, rows = load_judgments(source, answers=answers, limit=limit)
     if not skip_bad:
         require_clean(refused, rows)
@@ -256,7 +260,18 @@ def _heard(
             f"{source if isinstance(source, str | Path) else 'judgments'}: no usable judgment in {rows:,} rows"
         )
     say_refused(refused, rows)
-    return judgments
+    return judgments, list(refused), rows
+
+
+def _held_out(source: Source, *, as_chat: bool, skip_bad: bool) -> Sequence[Example]:
+    """What will be measured. A row that cannot be read could be the one that leaks, so it is an error here, too."""
+    held, refused, rows = load_examples(source, as_chat=as_chat)
+    if not skip_bad:
+        require_clean(refused, rows)
+    if not held:
+        raise InputError(f"{name_of(source)}: no usable pair in {rows:,} rows")
+    say_refused(refused, rows)
+    return held
 
 
 def _require_about_judgments(
