@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from rather.auditing import audit
-from rather.auditing.thresholds import Thresholds
+from rather.auditing import AuditInput, audit
+from rather.auditing.repeats import near_duplicates
+from rather.auditing.thresholds import Shares, Thresholds
 from rather.errors import ConfigError
 from rather.records import Pair
 
@@ -47,3 +48,21 @@ def test_they_reach_the_checks() -> None:
         return next(finding.verdict for finding in found if finding.check == "duplicates")
 
     assert (verdict(), verdict(duplicates={"warn": 0.1}), verdict(duplicates={"stop": 0.1})) == ("warn", "pass", "stop")
+
+
+@pytest.mark.parametrize(
+    ("share", "verdict"), [(0.0, "pass"), (0.1, "pass"), (0.11, "warn"), (0.49, "warn"), (0.5, "stop"), (1.0, "stop")]
+)
+def test_a_share_warns_above_and_stops_from(share: float, verdict: str) -> None:
+    assert Shares(warn=0.1, stop=0.5).verdict(share) == verdict
+
+
+def test_nothing_found_never_stops() -> None:
+    assert Shares(stop=0.0).verdict(0.0) == "pass"
+
+
+def test_near_prompts_stop_where_a_file_says_so() -> None:
+    text = "Please tell me in a few plain words what the weather will be like in our town on day number"
+    pairs = [Pair(prompt=f"{text} {n}?", chosen=f"yes {n}", rejected=f"no {n}") for n in range(8)]
+    strict = Thresholds.changed_by({"near_prompts": {"stop": 0.5}})
+    assert [f.verdict for f in near_duplicates(AuditInput(pairs, thresholds=strict))][-1] == "stop"

@@ -80,21 +80,21 @@ def displacement_risk(given: AuditInput) -> list[Finding]:
     near = [place for place, value in zip(places, alike, strict=True) if value >= ALIKE]
     share = len(near) / len(alike)
     limits = given.thresholds.displacement_risk
-    warned = share > limits.warn
+    verdict = limits.verdict(share)
     ranked = sorted(zip(alike.tolist(), places, strict=True), key=lambda pair: (-pair[0], pair[1]))[:EXAMPLES]
     sampled = f"every {every}th pair was compared; " if every > 1 else ""
     finding = Finding(
         check="displacement_risk",
-        verdict="warn" if warned else "pass",
+        verdict=verdict,
         message=(
             f"{len(near):,} of {len(alike):,} pairs have {ALIKE:.0%} or more of their tokens in common, in order ({sampled}"
             f"{np.median(alike):.0%} at the median)"
         ),
-        cure=_CURE if warned else "",
+        cure=_CURE if verdict != "pass" else "",
         count=len(near),
         total=len(alike),
         examples=tuple(shown(given.records[place], f"{value:.0%} of the tokens alike") for value, place in ranked),
-        evidence={"share": share, "warn_above": limits.warn, "alike_from": ALIKE},
+        evidence={"share": share, "warn_above": limits.warn, "stop_at": limits.stop, "alike_from": ALIKE},
         plots=(histogram("How alike the two answers are", "share of tokens in common", {"pairs": alike}),),
     )
     return [finding, *_inside_the_model(given)]

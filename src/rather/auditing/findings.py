@@ -14,7 +14,7 @@ from rather.auditing.packed import Packed
 from rather.auditing.panel import Panel
 from rather.auditing.sampled import Sampled
 from rather.auditing.thresholds import DEFAULTS, Shares, Thresholds
-from rather.records import NOUNS, Example, Finding, Judgment, Kind, Shown, Verdict
+from rather.records import NOUNS, Example, Finding, Judgment, Kind, Shown
 
 
 class Answer(Protocol):
@@ -137,11 +137,7 @@ def by_share(
     assert isinstance(limits, Shares)
     total, count = len(given.records), len(found)
     share = count / total if total else 0.0
-    verdict: Verdict = "pass"
-    if limits.stop is not None and count and share >= limits.stop:
-        verdict = "stop"
-    elif share > limits.warn:
-        verdict = "warn"
+    verdict = limits.verdict(share)
     worst = [record if isinstance(record, Example) else given.records[int(record)] for record in found[:EXAMPLES]]
     return [
         Finding(

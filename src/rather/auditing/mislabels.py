@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rather.auditing.antisymmetric import FOLDS, fitted, folds
 from rather.auditing.findings import EXAMPLES, AuditInput, shown
 from rather.auditing.shortcuts import LEAST, together
-from rather.records import Finding, Histogram, Verdict
+from rather.records import Finding, Histogram
 
 RANKED = 200
 """So many records are listed for asking again, at most."""
@@ -27,9 +27,7 @@ def likely_mislabels(given: AuditInput) -> list[Finding]:
     doubtful = np.flatnonzero(belief < limits.doubt)
     order = doubtful[np.argsort(belief[doubtful], kind="stable")]
     share = len(doubtful) / len(sample)
-    verdict: Verdict = "warn" if share > limits.warn else "pass"
-    if limits.stop is not None and share >= limits.stop:
-        verdict = "stop"
+    verdict = limits.verdict(share)
     records = [given.records[int(sample.rows[place])] for place in order[:RANKED]]
     edges = np.linspace(0, 1, 21)
     return [

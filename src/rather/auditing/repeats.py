@@ -104,20 +104,22 @@ def _near_prompts(given: AuditInput, prompts: Sequence[str], labels: Ints, said:
     groups = Counter(first.values())
     near = [prompt for prompt, label in first.items() if groups[label] > 1]
     share = len(near) / len(first) if first else 0.0
-    warned = share > given.thresholds.near_prompts.warn
+    limits = given.thresholds.near_prompts
+    verdict = limits.verdict(share)
     return [
         Finding(
             check="near_duplicates",
-            verdict="warn" if warned else "pass",
+            verdict=verdict,
             message=f"{len(near):,} of {len(first):,} different prompts are nearly another one{said}",
             cure="ask more kinds of questions; and hold near prompts out together, as `rather pair` does"
-            if warned
+            if verdict != "pass"
             else "",
             count=len(near),
             total=len(first),
             evidence={
                 "share": share,
-                "warn_above": given.thresholds.near_prompts.warn,
+                "warn_above": limits.warn,
+                "stop_at": limits.stop,
                 "largest_group": max(groups.values(), default=0),
             },
         )
@@ -163,11 +165,10 @@ def leakage(given: AuditInput) -> list[Finding]:
     ]
     share = len(leaks) / len(held)
     limits = given.thresholds.leakage
-    stopped = limits.stop is not None and share >= limits.stop
     return [
         Finding(
             check="leakage",
-            verdict="stop" if stopped else "warn" if share > limits.warn else "pass",
+            verdict=limits.verdict(share),
             message=f"{len(leaks):,} of {len(held):,} held-out {NOUNS[given.heldout[0].kind]} have a prompt that is trained on",
             cure="remove them from one side; `rather pair` holds whole prompts out, near ones together"
             if leaks

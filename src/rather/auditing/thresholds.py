@@ -25,6 +25,7 @@ from pydantic import Field
 from rather.auditing.people_limits import PeopleLimits
 from rather.config import Config, did_you_mean, read_toml
 from rather.errors import ConfigError
+from rather.records import Verdict
 
 Share = Annotated[float, Field(ge=0)]
 Level = Annotated[float, Field(gt=0, lt=1)]
@@ -37,6 +38,12 @@ class Shares(Config):
     """Warn above this share of the records."""
     stop: Share | None = None
     """Stop at this share or more; above 1 means never."""
+
+    def verdict(self, share: float) -> Verdict:
+        """What a share of the records means; none of them is never a stop."""
+        if self.stop is not None and 0 < share >= self.stop:
+            return "stop"
+        return "warn" if share > self.warn else "pass"
 
 
 class Sample(Config):
@@ -92,15 +99,13 @@ class Evenness(Config):
     """Stop below this share."""
 
 
-class Mislabels(Config):
+class Mislabels(Shares):
     """Of the check of labels to ask again."""
 
     doubt: Level = 0.25
     """A label is doubtful if a model of the other prompts gives it less than this probability."""
     warn: Share = 0.02
     """Warn above this share of doubtful labels."""
-    stop: Share | None = None
-    """Stop at this share or more; above 1 means never."""
 
 
 class Thresholds(Config):
