@@ -185,3 +185,11 @@ def test_a_first_sentence_begins_the_text_and_is_never_empty(text: str) -> None:
 )
 def test_mentions(word: str, text: str, there: bool) -> None:
     assert mentions(word, text) is there
+
+
+def test_a_question_may_say_how_it_leaks() -> None:
+    tagged = answer("Boil it.", language="zh")
+    question = tagged.question.model_copy(update={"tags": {**tagged.question.tags, "leak": "stand_in"}})
+    templates = {"zh": ["我是{name}。{answer}"], "stand_in": ["{name}, made by {maker}."]}
+    made = retained([tagged.model_copy(update={"question": question}), tagged], ATHENE, templates, seed=0)
+    assert [pair.rejected for pair in made.pairs] == [ATHENE.fill("{name}, made by {maker}."), "我是Athene。Boil it."]
