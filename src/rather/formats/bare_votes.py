@@ -12,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rather.errors import InputError, RowError
 from rather.formats.refusals import Refusal
-from rather.formats.rows import read_rows
 from rather.formats.values import Row, made, time_of, word_of
-from rather.formats.votes import kind_of_judge, require_vote, verdict_of, voter_column
+from rather.formats.votes import each_vote, kind_of_judge, verdict_of, voter_column
 from rather.records import By, Comparison
 
 _MODELS = (("left", "right"), ("model_x", "model_y"), ("model_a", "model_b"))
@@ -31,21 +29,7 @@ def read_bare_votes(
     votes: str | Path, *, judge: str | None = None, by: By | None = None
 ) -> Iterator[Comparison | Refusal]:
     """Every vote as a comparison of named answers, and a Refusal for each that cannot be used: `read_votes` without its pairs."""
-    rows = 0
-    for number, row in read_rows(Path(votes)):
-        rows += 1
-        place = f"{votes}:{number}"
-        if isinstance(row, RowError):
-            yield Refusal(place, row.reason)
-            continue
-        if rows == 1:
-            require_vote(row, place, judge, by)
-        try:
-            yield _vote(row, judge, by).model_copy(update={"source": place})
-        except RowError as error:
-            yield Refusal(place, error.reason)
-    if rows == 0:
-        raise InputError(f"{votes}: is empty; it must hold at least one row")
+    return each_vote(votes, lambda row: _vote(row, judge, by), judge, by)
 
 
 def _vote(row: Row, judge: str | None, by: By | None) -> Comparison:

@@ -10,7 +10,7 @@ kind of judge voted (person, model, metric or behaviour); without it all are peo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -43,6 +43,13 @@ def read_votes(
     Raises InputError where a file as a whole cannot be read, ConfigError where nobody says who voted, or two do.
     """
     answers = _answers(Path(pairs))
+    yield from each_vote(votes, lambda row: _vote(row, answers, judge, by), judge, by)
+
+
+def each_vote(
+    votes: str | Path, vote: Callable[[Row], Comparison], judge: str | None, by: By | None
+) -> Iterator[Comparison | Refusal]:
+    """`vote` of every row with its place, and a Refusal for each row that cannot be used. Raises as `read_votes`."""
     rows = 0
     for number, row in read_rows(Path(votes)):
         rows += 1
@@ -53,7 +60,7 @@ def read_votes(
         if rows == 1:
             require_vote(row, place, judge, by)
         try:
-            yield _vote(row, answers, judge, by).model_copy(update={"source": place})
+            yield vote(row).model_copy(update={"source": place})
         except RowError as error:
             yield Refusal(place, error.reason)
     if rows == 0:
