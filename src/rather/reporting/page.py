@@ -24,6 +24,9 @@ from rather.rundir import MANIFEST, STARTED, atomic_file, disk_error, read_manif
 PAGE = "report.html"
 AUDIT_PAGE = "audit.html"
 
+# Answers side by side that a page shows of each kind before the reader asks for the rest.
+SHOWN_AT_ONCE = 5
+
 # Where each part lies: in a demo's folder by step, in a single step's folder at its top.
 _PLACES = {
     "metrics.jsonl": ("train", "."),
@@ -71,6 +74,7 @@ def report(folder: str | Path, *, lang: str = "en") -> Path:
             "rows": eval_rows(figures),
             "sections": sections(figures),
             "samples": by_kind(samples),
+            "shown_at_once": SHOWN_AT_ONCE,
             "refused": lines_in(folder, "refused.jsonl"),
             "warnings": manifests.get("train", {}).get("warnings", {}),
             "manifests": manifests,
