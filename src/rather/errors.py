@@ -13,7 +13,8 @@
     ├── JudgeError              a judge gave what cannot be used: replies without a verdict, a function that raised
     ├── AuditStop               the audit found that the pairs would teach the wrong thing
     ├── TrainError              training cannot start or go on
-    │   └── NonFiniteLoss       a loss or gradient is NaN or infinite
+    │   ├── NonFiniteLoss       a loss or gradient is NaN or infinite
+    │   └── RankLost            another rank of the run has failed, died, or stayed away too long
     └── Interrupted             Ctrl-C: the work so far is saved (exit status 130)
 
 Messages are whole sentences without a trailing stack of causes. Foreign errors are mapped where they happen and kept
@@ -27,6 +28,7 @@ class RatherError(Exception):
     """Base of all deliberate errors; `str(error)` is fit to show a user as it is."""
 
     exit_status = 2
+    speaks = False  # true for what a rank other than the first must print itself, for the first is not there
 
 
 class InputError(RatherError):
@@ -92,6 +94,10 @@ class NonFiniteLoss(TrainError):
         super().__init__(message)
         self.step = step
         self.pair_ids = pair_ids
+
+
+class RankLost(TrainError):
+    """Another rank of a run on several processes has failed, died, or stayed away too long."""
 
 
 class Interrupted(RatherError):

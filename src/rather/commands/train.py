@@ -59,6 +59,7 @@ def train(
         and compare them on one page.
     """
     from rather.auditing import parse_allow
+    from rather.distributed.launch import is_first
     from rather.training.run import train as run
     from rather.training.sweep import parse_grid
     from rather.training.sweep import sweep as run_all
@@ -83,6 +84,8 @@ def train(
         print(f"report: {write(out)}")
         return
     result = run(pairs, model=model, out=out, config=config, **given)
+    if not is_first():
+        return
     print(_summary(result.updates, result.last))
     print(f"model: {result.model}")
     if result.best:
