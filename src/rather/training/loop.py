@@ -61,6 +61,7 @@ class Learner:
     moving: MovingReference | None = None
     mismatch: Mismatch | None = None
     held_out: HeldOut | None = None
+    begins_as_reference: bool = True
 
     def update(self, update: Update, *, first: bool) -> StepStats:
         """One update, in smaller micro-batches if the memory does not hold it; that changes nothing that is learned."""
@@ -82,7 +83,9 @@ class Learner:
                     packed=self.packed,
                     reference_model=self.reference_model,
                     baseline=self.baseline,
-                    on_logps=self._check_first if first and self.reference else lambda logps: None,
+                    on_logps=self._check_first
+                    if first and self.reference and self.begins_as_reference
+                    else lambda logps: None,
                 )
             except OutOfMemory as error:
                 self._lower_budget(cuts, error)

@@ -97,6 +97,7 @@ def train(
     allow: Mapping[str, str] | None = None,
     thresholds: Path | None = None,
     heldout: Source | None = None,
+    reference: str | None = None,
     **options: Any,
 ) -> TrainResult:
     """Train `model` on `pairs` and write `out/model`, `out/metrics.jsonl`, `out/refused.jsonl` and `out/audit.json`.
@@ -107,7 +108,8 @@ def train(
     options: fields of TrainConfig, over those of `config`. limit: use the first so many pairs that can be read. as_chat: plain-text
     prompts become user turns. skip_bad: list bad rows in refused.jsonl instead of stopping. intended: words that are
     meant to be learned. allow: check → reason. thresholds: a TOML file that changes when the audit warns and stops. heldout:
-    examples that are measured and not trained on; the state in which their loss was lowest becomes `out/best`.
+    examples that are measured and not trained on; the state in which their loss was lowest becomes `out/best`. reference: the model
+    to stay near to; not given, `model` itself.
     With `lora_rank` the adapter alone is in `out/adapter`, too.
 
     Raises InputError, ConfigError, ModelError, AuditStop, RunDirError, TrainError, NonFiniteLoss, Interrupted.
@@ -126,6 +128,7 @@ def train(
         intended=intended,
         allow=allow,
         thresholds=thresholds,
+        reference=reference,
     )
     require_fit(material, config)
     return train_on(material, out=out, config=config)
@@ -194,8 +197,10 @@ def _train(run: RunDir, material: Material, config: TrainConfig) -> TrainResult:
 
     def reference_of(items: Sequence[TokenExample], updates: Sequence[Update] = first_epoch) -> Reference:
         cuts = [cut for update in updates for cut in micro_batches(update, items, token_budget=budget)]
-        weights = run.identity["inputs"]["model"]
-        return compute_reference(policy, items, cuts, weights=weights, dtype=dtype, packed=packed)
+        weights = run.identity["inputs"]["model" if material.reference is None else "reference"]
+        # Another model is in memory for as long as it is asked, and no longer.
+        asked = policy if material.reference is None else load(material.reference, dtype=held_in).model
+        return compute_reference(asked, items, cuts, weights=weights, dtype=dtype, packed=packed)
 
     mismatch = None
     if baseline.kept_for == "kto":
@@ -226,6 +231,7 @@ def _train(run: RunDir, material: Material, config: TrainConfig) -> TrainResult:
         moving=_moving_reference(policy, config),
         mismatch=mismatch,
         held_out=held_out,
+        begins_as_reference=material.reference is None,
     )
     done = Progress()
     if checkpoint is not None:
@@ -267,6 +273,7 @@ def _train(run: RunDir, material: Material, config: TrainConfig) -> TrainResult:
         machine=machine(loaded.model.device),
         audit=ready.audit.in_short(),
         base_model=model,
+        **({"reference_model": material.reference} if material.reference is not None else {}),
         last=outcome.last,
         warnings=outcome.warnings,
         **({"best": asdict(best)} if best else {}),
