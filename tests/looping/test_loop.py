@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,55 +10,8 @@ import pytest
 
 from rather.errors import AuditStop, ConfigError, InputError, RunDirError
 from rather.looping.config import LoopConfig
-from rather.looping.run import loop
 from tests.conftest import WriteFile
-
-REWARDS = """
-def text(completion):
-    return completion if isinstance(completion, str) else completion[0]["content"]
-
-def letters(prompts, completions, **columns):
-    return [sum(sign.isalpha() for sign in text(c)) for c in completions]
-
-def signs(prompts, completions, **columns):
-    return [-sum(sign.isalpha() for sign in text(c)) for c in completions]
-
-def equal(prompts, completions, **columns):
-    return [1.0 for _ in completions]
-"""
-TOPICS = [
-    "rivers", "stars", "bread", "wool", "maps", "clocks", "salt", "glass", "horses", "paper", "tides", "seeds", "bells", "ink",
-]  # fmt: skip
-
-
-@pytest.fixture
-def files(tmp_path: Path, tiny: Path, write_file: WriteFile) -> Iterator[Path]:
-    """A folder with questions, reward functions and a loop's file."""
-    write_file("".join(f"What do you know about {topic}?\n" for topic in TOPICS[:10]), "questions.txt")
-    write_file("".join(f"Tell me of {topic}.\n" for topic in TOPICS[10:]), "heldout.txt")
-    write_file(REWARDS, "tiny_rewards.py")
-    yield tmp_path
-    sys.modules.pop("tiny_rewards", None)
-    sys.path[:] = [entry for entry in sys.path if entry != str(tmp_path)]
-
-
-def values(tiny: Path, **more: Any) -> dict[str, Any]:
-    return {
-        "model": str(tiny), "questions": "questions.txt", "heldout": "heldout.txt", "rounds": 2,
-        "judge": ["function:tiny_rewards:letters"], "dtype": "fp32",
-        "generate": {"n": 3, "max_new_tokens": 10, "temperature": 1.0},
-        "train": {"lr": 1e-3, "batch_pairs": 4},
-        "audit": {"allow": {"all": "a test"}},
-        "evaluate": {"kl_samples": 4},
-        "result": {},
-        **more,
-    }  # fmt: skip
-
-
-def run(files: Path, given: dict[str, Any], **options: Any) -> Any:
-    if str(files) not in sys.path:
-        sys.path.insert(0, str(files))
-    return loop(LoopConfig.of(given, folder=files), out=files / "out", **options)
+from tests.looping.small import run, values
 
 
 def stamps(folder: Path) -> dict[str, int]:
@@ -174,6 +125,9 @@ def test_a_reward_model_is_trained_in_each_round_and_makes_the_pairs(files: Path
         ({"evaluate": {"by": ["length"]}}, r"who judges stands in \[\[judge\]\]"),
         ({"stop": 3}, r"stop is a table: write \[stop\]"),
         ({"train": {"loss": "simpo"}, "reference": "first"}, "reference does nothing in the loss simpo"),
+        ({"online": {}, "pairs": "all"}, r"pairs does nothing with \[online\]"),
+        ({"online": {}, "train": {"epochs": 2}}, r"\[train\] epochs does nothing with \[online\]"),
+        ({"online": {}, "pair": {"rule": "all"}}, r"\[pair\] does nothing with \[online\]"),
         ({"rounds": 0}, "rounds = 0"),
         ({"rouns": 2}, 'unknown key "rouns"; did you mean "rounds"'),
     ],

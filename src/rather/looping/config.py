@@ -227,8 +227,25 @@ class LoopConfig(Config):
         for name, there in (("judgments", bool(self.judgments)), ("pairs", self.pairs == "all")):
             if there:
                 raise ConfigError(f"{name} does nothing with [online], where pairs are made and used at once")
-        if "epochs" in self.train.model_fields_set:
-            raise ConfigError("[train] epochs does nothing with [online]: updates says how long a round is")
+        for name in (
+            "epochs",
+            "shuffle",
+            "ref_sync_steps",
+            "max_length",
+            "gradient_checkpointing",
+            "lora_rank",
+            "track",
+        ):
+            if name in self.train.model_fields_set:
+                raise ConfigError(f"[train] {name} does nothing with [online]; leave it out")
+        if self.pair.model_fields_set - {"heldout_share"}:
+            raise ConfigError("[pair] does nothing with [online], which takes the best answer and the worst")
+        if any("kl" in FACTS[name].needs or name == "kto" for name, _ in self.train.terms) or not self.has_reference:
+            raise ConfigError(f"[online] does not train with the loss {self.train.loss}; choose dpo or one like it")
+        if self.start == "first":
+            raise ConfigError(
+                'start = "first" does not go with [online]: a round goes on from the answers of the one before'
+            )
 
     @property
     def has_reference(self) -> bool:

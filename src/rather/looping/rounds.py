@@ -20,6 +20,7 @@ from rather.judging.run import judge
 from rather.looping import questions as asking
 from rather.looping.config import LoopConfig
 from rather.looping.gathered import VOTES, taken_now, to_train_on
+from rather.looping.online import online
 from rather.looping.panel import signed, together, write_panel
 from rather.looping.people import ITEMS, ask
 from rather.looping.verifying import against, verify
@@ -129,6 +130,9 @@ def _learned(this: Round, facts: Facts) -> Sequence[Mapping[str, Any]]:
     questions = this.folder / asking.QUESTIONS
     if not questions.is_file():
         asking.write(questions, asking.of_round(this.asked, this.number, config))
+    if config.online is not None:
+        _online(this, facts)
+        return proxy
     with this.step("generate") as folder:
         made = generate(questions, out=folder, model=this.began_as, config=_generating(this))
         facts["generated"] = {key: made.figures[key] for key in ("questions", "answers", "responses", "tokens")}
@@ -179,6 +183,33 @@ def _learned(this: Round, facts: Facts) -> Sequence[Mapping[str, Any]]:
         facts |= {"policy": str(folder / MODEL), "updates": result.updates, "last": result.last}
         facts["trained_pairs"] = read_manifest(folder)["pairs"]
     return proxy
+
+
+def _online(this: Round, facts: Facts) -> None:
+    """The round's updates from fresh answers; the gate stands behind them, before what was learned is taken."""
+    config = this.config
+    with this.step("online") as folder:
+        panel = write_panel(this.folder / "judge.toml", config.judge)
+        asked = asking.of_round(this.asked, this.number, config)
+        try:
+            made = online(
+                asked, out=folder, model=this.trained_from, reference=this.reference, panel=panel, config=config,
+                dtype=this.dtype, seed=this.seed,
+            )  # fmt: skip
+        except NothingToPair as error:
+            raise Ending(f"there is nothing left to learn from: {error}") from error
+    facts["generated"] = {
+        "questions": len(asked), "answers": made["answers"], "tokens": made["tokens"], "distinct_2": made["distinct_2"],
+    }  # fmt: skip
+    facts |= {
+        "online": made,
+        "votes": 0,
+        "pairs": made["pairs"],
+        "trained_pairs": made["pairs"],
+        "dropped": {"tie": made["ties"]},
+    }
+    facts |= {"policy": str(folder / MODEL), "updates": made["updates"], "last": made["last"]}
+    _audited(this, folder / PAIRS, facts)
 
 
 def _reward_model(this: Round, facts: Facts) -> tuple[Sequence[Mapping[str, Any]], list[Path]]:
