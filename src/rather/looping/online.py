@@ -1,7 +1,7 @@
 """Fresh answers every few updates: the policy answers, judges say which answer is better, and it learns from that at once.
 
 As rounds are, but with answers that are never older than `every` updates (Guo et al. 2024, arXiv 2402.04792). One process holds the
-policy, its reference, and the judges. What is drawn depends on the seed and on how many updates are done alone: a run that was stopped
+policy, its reference, and the judges. What is drawn depends on the seed and on how many updates are done: a run that was stopped
 goes on from its last checkpoint as if nothing had been.
 """
 
