@@ -9,7 +9,7 @@ from rather.options import positive
 
 
 @app.command
-def loop(config: Path, /, *, out: Path | None = None, rounds: int | None = None) -> None:
+def loop(config: Path, /, *, out: Path | None = None, rounds: int | None = None, seed: int | None = None) -> None:
     """Rounds of generate → judge → pair → audit → train → evaluate. The same command goes on where it was stopped.
 
     Parameters
@@ -20,11 +20,15 @@ def loop(config: Path, /, *, out: Path | None = None, rounds: int | None = None)
         Folder for the rounds, model/ (the best of them), loop.json and report.html; runs/NAME of NAME.toml, if not given.
     rounds
         Rounds at most, in place of what the file says.
+    seed
+        Seed of everything that is drawn, in place of what the file says.
     """
     from rather.looping.run import loop as run
     from rather.looping.run import said_of
 
-    given = {} if positive("--rounds", rounds) is None else {"rounds": rounds}
+    given = {
+        name: value for name, value in (("rounds", positive("--rounds", rounds)), ("seed", seed)) if value is not None
+    }
     result = run(config, out=out, **given)
     for facts in result.rounds:
         for line in said_of(facts):
