@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rather.generation.config import GenerateConfig
     from rather.generation.run import generate
     from rather.judging.run import judge
+    from rather.looping.config import LoopConfig
+    from rather.looping.run import loop
     from rather.pairing.run import pair
     from rather.records import Message, Pair, Question, RankedList, Response, Single
     from rather.reporting import report
@@ -37,6 +39,7 @@ _HOMES = {
     "DemoConfig": "rather.demos.config",
     "EvaluateConfig": "rather.evaluation.config",
     "GenerateConfig": "rather.generation.config",
+    "LoopConfig": "rather.looping.config",
     "Message": "rather.records",
     "Pair": "rather.records",
     "Question": "rather.records",
@@ -55,6 +58,7 @@ _HOMES = {
     "judge": "rather.judging.run",
     "iter_examples": "rather.formats",
     "iter_judgments": "rather.formats",
+    "loop": "rather.looping.run",
     "merge": "rather.training.adapter",
     "pair": "rather.pairing.run",
     "preview": "rather.training.preview",
@@ -70,6 +74,7 @@ __all__ = [
     "DemoConfig",
     "EvaluateConfig",
     "GenerateConfig",
+    "LoopConfig",
     "Message",
     "Pair",
     "Question",
@@ -88,6 +93,7 @@ __all__ = [
     "iter_examples",
     "iter_judgments",
     "judge",
+    "loop",
     "merge",
     "pair",
     "preview",

@@ -19,8 +19,8 @@ from rather.options import complaint, in_config_file, require_as_written, withou
 VERBS = {
     verb: f"rather.commands.{verb}"
     for verb in (
-        "annotate", "audit", "chat", "convert", "demo", "evaluate", "generate", "judge", "merge", "pair", "preview", "report",
-        "train",
+        "annotate", "audit", "chat", "convert", "demo", "evaluate", "generate", "judge", "loop", "merge", "pair", "preview",
+        "report", "train",
     )
 } | {"compare": "rather.commands.evaluate"}  # fmt: skip
 

@@ -2,7 +2,8 @@
 
     RatherError                 one sentence: what is wrong, where, and the cure; the CLI prints it and exits with 2
     ├── InputError              a file or a record that the user gave
-    │   └── RowError            one row of it (raised by a format, given a place by the reader)
+    │   ├── RowError            one row of it (raised by a format, given a place by the reader)
+    │   └── NothingToPair       judgments that make no pair: nothing in them tells two answers to one prompt apart
     ├── ConfigError             an option or config key: unknown, out of range, or unable to act with the others
     ├── ModelError              a model folder or hub id that cannot be used as asked
     │   └── DownloadError       the model (or its wheel) could not be fetched, or is not what it should be
@@ -41,6 +42,10 @@ class RowError(InputError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class NothingToPair(InputError):
+    """Judgments that can be read make no pair."""
 
 
 class ConfigError(RatherError):

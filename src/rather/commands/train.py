@@ -26,6 +26,7 @@ def train(
     allow: Allow = None,
     thresholds: Path | None = None,
     heldout: Path | None = None,
+    reference: str | None = None,
     sweep: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
     config: Annotated[TrainConfig | None, Parameter(name="*")] = None,
 ) -> None:
@@ -54,6 +55,8 @@ def train(
     heldout
         Pairs (ranked lists, single answers) that are not trained on: their loss, margin and accuracy go into metrics.jsonl, and
         the state in which their loss was lowest into best/.
+    reference
+        The model to stay near to, where that is not MODEL itself: the first one of several rounds, say.
     sweep
         option=value,value …: train once for each combination (beta=0.05,0.1,0.3 loss=dpo,ipo), with one reference for all,
         and compare them on one page.
@@ -73,6 +76,7 @@ def train(
         "allow": reasons,
         "thresholds": thresholds,
         "heldout": heldout,
+        "reference": reference,
     }
     if sweep is not None:
         from rather.reporting import report as write

@@ -67,6 +67,7 @@ class Learner:
     mismatch: Mismatch | None = None
     held_out: HeldOut | None = None
     ranks: Ranks = ALONE
+    begins_as_reference: bool = True
 
     def update(self, update: Update, *, first: bool) -> StepStats:
         """One update, in smaller micro-batches if the memory does not hold it; that changes nothing that is learned."""
@@ -93,7 +94,9 @@ class Learner:
                     packed=self.packed,
                     reference_model=self.reference_model,
                     baseline=self.baseline,
-                    on_logps=self._check_first if first and self.reference else lambda logps: None,
+                    on_logps=self._check_first
+                    if first and self.reference and self.begins_as_reference
+                    else lambda logps: None,
                     ranks=self.ranks,
                     pairs=len(update),
                 )

@@ -101,6 +101,7 @@ def train(
     allow: Mapping[str, str] | None = None,
     thresholds: Path | None = None,
     heldout: Source | None = None,
+    reference: str | None = None,
     **options: Any,
 ) -> TrainResult:
     """Train `model` on `pairs` and write `out/model`, `out/metrics.jsonl`, `out/refused.jsonl` and `out/audit.json`.
@@ -111,7 +112,8 @@ def train(
     options: fields of TrainConfig, over those of `config`. limit: use the first so many pairs that can be read. as_chat: plain-text
     prompts become user turns. skip_bad: list bad rows in refused.jsonl instead of stopping. intended: words that are
     meant to be learned. allow: check → reason. thresholds: a TOML file that changes when the audit warns and stops. heldout:
-    examples that are measured and not trained on; the state in which their loss was lowest becomes `out/best`.
+    examples that are measured and not trained on; the state in which their loss was lowest becomes `out/best`. reference: the model
+    to stay near to; not given, `model` itself.
     With `lora_rank` the adapter alone is in `out/adapter`, too.
 
     Raises InputError, ConfigError, ModelError, AuditStop, RunDirError, TrainError, NonFiniteLoss, Interrupted.
@@ -132,6 +134,7 @@ def train(
             intended=intended,
             allow=allow,
             thresholds=thresholds,
+            reference=reference,
         )
         require_fit(material, config)
         return train_on(material, out=out, config=config)
@@ -208,8 +211,10 @@ def _train(run: RunDir, material: Material, config: TrainConfig, ranks: Ranks) -
     def reference_of(items: Sequence[TokenExample], updates: Sequence[Update] = first_epoch) -> Reference:
         each = [cuts_of_ranks(update, items, ranks=ranks, token_budget=budget) for update in updates]
         cuts = [[cut for dealt in each for cut in dealt[rank]] for rank in range(ranks.size)]
-        weights = run.identity["inputs"]["model"]
-        return compute_reference(policy, items, cuts, weights=weights, dtype=dtype, packed=packed, ranks=ranks)
+        weights = run.identity["inputs"]["model" if material.reference is None else "reference"]
+        # Another model is in memory for as long as it is asked, and no longer.
+        asked = policy if material.reference is None else _other_model(material.reference, config, ranks)
+        return compute_reference(asked, items, cuts, weights=weights, dtype=dtype, packed=packed, ranks=ranks)
 
     mismatch = None
     if baseline.kept_for == "kto":
@@ -241,6 +246,7 @@ def _train(run: RunDir, material: Material, config: TrainConfig, ranks: Ranks) -
         mismatch=mismatch,
         held_out=held_out,
         ranks=ranks,
+        begins_as_reference=material.reference is None,
     )
     done = Progress()
     if checkpoint is not None:
@@ -351,6 +357,7 @@ def _finish(
         machine=where,
         audit=ready.audit.in_short(),
         base_model=material.model,
+        **({"reference_model": material.reference} if material.reference is not None else {}),
         last=outcome.last,
         warnings=outcome.warnings,
         **({"best": asdict(outcome.best)} if outcome.best else {}),
@@ -389,6 +396,14 @@ def _moving_reference(policy: torch.nn.Module, config: TrainConfig) -> MovingRef
 def _reference_model(policy: torch.nn.Module, config: TrainConfig) -> torch.nn.Module:
     """The model that whole distributions are compared with: the policy without its adapter, or a frozen copy."""
     return policy if config.lora_rank else copy.deepcopy(policy).requires_grad_(False)
+
+
+def _other_model(name: str, config: TrainConfig, ranks: Ranks) -> torch.nn.Module:
+    """A model to stay near to that is not the one in training, in shards where that one is."""
+    model = load(name, dtype=weights_dtype(config, pick_device())).model
+    if ranks.sharded:
+        shard(model)
+    return model
 
 
 def _other_allowance(run: RunDir, ready: Prepared) -> str:
