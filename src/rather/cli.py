@@ -19,7 +19,7 @@ VERBS = {
     verb: f"rather.commands.{verb}"
     for verb in (
         "annotate", "audit", "chat", "convert", "demo", "evaluate", "generate", "judge", "merge", "pair", "preview", "report",
-        "train",
+        "signals", "train",
     )
 } | {"compare": "rather.commands.evaluate"}  # fmt: skip
 
