@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rather.chatting import chat
+    from rather.collecting.run import signals
     from rather.demos.config import DemoConfig
     from rather.demos.identity import demo
     from rather.errors import RatherError
@@ -65,6 +66,7 @@ _HOMES = {
     "read_pairs": "rather.formats",
     "read_votes": "rather.formats",
     "report": "rather.reporting",
+    "signals": "rather.collecting.run",
     "sweep": "rather.training.sweep",
     "train": "rather.training.run",
     "write_pairs": "rather.formats",
@@ -100,6 +102,7 @@ __all__ = [
     "read_pairs",
     "read_votes",
     "report",
+    "signals",
     "sweep",
     "train",
     "write_pairs",

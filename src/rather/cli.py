@@ -20,7 +20,7 @@ VERBS = {
     verb: f"rather.commands.{verb}"
     for verb in (
         "annotate", "audit", "chat", "convert", "demo", "evaluate", "generate", "judge", "loop", "merge", "pair", "preview",
-        "report", "train",
+        "report", "signals", "train",
     )
 } | {"compare": "rather.commands.evaluate"}  # fmt: skip
 
