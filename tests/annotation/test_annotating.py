@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from rather.annotation import accounts
 from rather.annotation.store import Store
 from rather.annotation.tasks import Item
-from tests.annotation.asking import Answer, Asker, Served, comparisons, fill, serving
+from tests.annotation.asking import PASSWORD, Answer, Asker, Served, comparisons, fill, serving
 
 RANK = Item(0, "rank", "task", "Which name?", ["one", "two", "three"])
 RATE = Item(0, "rate", "task", "A haiku?", ["leaves fall"])
@@ -180,6 +181,53 @@ def test_tasks_ahead_come_as_parts_of_a_page(sqlite: Store) -> None:
             held.append(form_of(part)["item"])
         assert len(set(held)) == 3
         assert asker.get(f"/task/next?holding={','.join(held)},x,,9999999999999999999").status == 204
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "said"),
+    [
+        ({"name": "Ada", "password": ""}, 422, "负责人需要密码。"),
+        ({"name": "Ada", "password": "short"}, 422, "密码太短或太长。"),
+        ({"name": "_", "password": PASSWORD}, 422, "这不能用作名字"),
+        ({"name": "bo", "password": PASSWORD}, 422, "这个名字已有人用，请换一个。"),
+        ({"name": " ", "password": PASSWORD}, 422, "请填写名字。"),
+        ({"name": "Ada", "password": PASSWORD, "token": "x"}, 401, "此邀请已失效。"),
+    ],
+)
+def test_what_is_wrong_with_joining_is_said_above_the_form(
+    sqlite: Store, form: dict[str, str], status: int, said: str
+) -> None:
+    accounts.add_account(sqlite, "Bo", "annotator")
+    token = accounts.invite(sqlite, "owner", days=1.0)
+    with serving(sqlite) as served:
+        stranger = served.stranger()
+        stranger.headers["Accept-Language"] = "zh"
+        refused = stranger.form("/join", {"token": token, **form})
+        assert refused.status == status
+        assert f'role="alert">{said}' in refused.text
+        assert f'value="{form.get("token", token)}"' in refused.text
+        assert f'value="{form["name"]}"' in refused.text
+        assert form["password"] not in refused.text or not form["password"]
+        again = {"token": f" http://127.0.0.1/join#{token} ", "name": "Ada", "password": PASSWORD}
+        assert stranger.form("/join", again).headers["location"] == "/task"  # nothing was used up; a whole link will do
+
+
+def test_a_wrong_password_leaves_the_name_where_it_is(sqlite: Store) -> None:
+    with serving(sqlite) as served:
+        refused = served.stranger().form("/sign-in", {"name": "<Ada>", "password": "not this one"})
+    assert refused.status == 401
+    assert 'role="alert">name or password is wrong' in refused.text
+    assert 'value="&lt;Ada&gt;"' in refused.text
+    assert "not this one" not in refused.text
+
+
+def test_where_there_is_nothing_to_judge_yet_it_says_so(sqlite: Store) -> None:
+    with serving(sqlite) as served:
+        annotator = served.someone("anna").get("/task").text
+        owner = served.someone("olga", "owner").get("/task").text
+    assert "There are no tasks yet" in annotator
+    assert '<noscript><meta http-equiv="refresh" content="30"></noscript>' in annotator
+    assert ("/items" in annotator, "/items" in owner) == (False, True)
 
 
 def test_how_it_looks_is_kept_in_a_cookie(sqlite: Store) -> None:

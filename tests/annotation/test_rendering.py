@@ -55,6 +55,13 @@ def test_nothing_is_swallowed() -> None:
     assert "deep" in rendered("> " * 25 + "deep")
 
 
+def test_what_is_too_long_for_markdown_is_shown_as_it_is() -> None:
+    text = "**<b>**\n" + "- [" * MOST_RENDERED  # nested so, a parser is busy for long
+    started = time.perf_counter()
+    assert rendered(text).startswith('<p class="asis" dir="auto">**&lt;b&gt;**')
+    assert time.perf_counter() - started < 1
+
+
 def test_what_cannot_be_seen_is_counted_and_written_out() -> None:
     assert hidden_in("a\u202eb\x00\u200bc") == 3
     assert shown_source("a\u202eb\x00") == "a⟨U+202E⟩b⟨U+0000⟩"

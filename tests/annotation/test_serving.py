@@ -26,9 +26,18 @@ from tests.annotation.cluster import Cluster, programs
 
 
 @contextmanager
-def process(folder: Path, port: str = "0") -> Iterator[tuple[subprocess.Popen[str], str]]:
+def process(folder: Path | None, port: str = "0") -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command in a process of its own, and its first line."""
-    command = [sys.executable, "-m", "rather", "annotate", "serve", str(folder), "--port", port]
+    command = [
+        sys.executable,
+        "-m",
+        "rather",
+        "annotate",
+        "serve",
+        *([] if folder is None else [str(folder)]),
+        "--port",
+        port,
+    ]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert running.stderr is not None
     try:
@@ -72,6 +81,13 @@ def test_a_second_server_on_a_folder_says_so_in_one_line(tmp_path: Path) -> None
         assert second.wait(20) == 2
 
 
+def test_without_a_folder_the_project_is_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with process(None) as (_, said):
+        assert said.startswith("annotating annotate.db on http://127.0.0.1:")
+    assert (tmp_path / "annotate.db").is_file()
+
+
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     with process(tmp_path / "one") as (_, said):
         port = said.partition("127.0.0.1:")[2].partition("/")[0]
@@ -84,7 +100,7 @@ def test_wider_than_this_machine_only_with_an_owners_password(sqlite: Store) -> 
     wide = ServeOptions(host="0.0.0.0")
     with pytest.raises(ConfigError, match="no owner has a password yet"):
         require_password(sqlite, wide)
-    with pytest.raises(ConfigError, match="no owner has a password yet"):
+    with pytest.raises(ConfigError, match=r"--url https://annotate\.example\.org: .*no owner has a password yet"):
         require_password(sqlite, ServeOptions(url="https://annotate.example.org"))
     add_account(sqlite, "bo", "annotator", PASSWORD)
     add_account(sqlite, "cy", "owner")

@@ -292,6 +292,14 @@ def test_an_owner_invites(served: Served) -> None:
     assert served.stranger().post("/api/join", {"token": token, "name": "dee"}).code == "no_invitation"
 
 
+def test_an_owner_makes_somebodys_key(served: Served) -> None:
+    owner = served.someone("anna", "owner")
+    token = owner.post("/api/invitations", {"name": "bo", "days": 1.0}).json["token"]
+    assert [served.stranger().post("/api/join", {"token": token}).json["name"] for _ in range(2)] == ["bo", "bo"]
+    assert owner.post("/api/invitations", {"name": "bo", "uses": 2}).status == 422  # a key is no number of accounts
+    assert owner.post("/api/invitations", {"name": "bo", "role": "owner"}).status == 422
+
+
 def test_what_cannot_be_read_is_said(served: Served) -> None:
     asker = served.someone("anna")
     headers = {"Content-Type": "application/json", "X-CSRF-Token": asker.csrf}

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rather.annotation.overseeing.records import audit_log
+from rather.annotation.store import open_store
 from rather.cli import main
 from tests.conftest import WriteFile
 
@@ -42,6 +44,10 @@ def test_a_project_from_import_to_export(
     copy = tmp_path / "copy.db"
     assert run(capsys, "backup", folder, copy)[:2] == (0, f"backup: {copy}\n")
     assert copy.stat().st_size > 0
+    store = open_store(folder)
+    log = [(line.action, line.detail.get("name")) for line in audit_log(store)][::-1]
+    store.close()
+    assert log[3:] == [("made account", "anna"), ("invited", None), ("exported", None), ("backed up", None)]
 
 
 def test_settings_change_one_by_one(tmp_path: Path, write_file: WriteFile, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,6 +73,9 @@ def test_settings_change_one_by_one(tmp_path: Path, write_file: WriteFile, capsy
         (["export", "nowhere", "x.jsonl"], "nowhere holds no project (annotate.db); `rather annotate import` makes one"),
         (["import", "p", "pairs.jsonl", "--gold", "--qualification"], "--gold and --qualification: an item is one or the other"),
         (["invite", "p", "--days", "0"], "--days 0: must be above 0, and 3650 at most"),
+        (["invite", "p", "--uses", "99999999999999999999"], "--uses 99999999999999999999: must be 1 or more, and 10,000 at most"),
+        (["invite", "p", "--name", "bo", "--uses", "2"], "--uses 2: counts new accounts; with --name, one account has the key "
+         "and may use it often"),
         (["invite", "p", "--name", "<b>"], "'<b>' cannot be a name: 1 to 64 letters, digits, spaces and . @ - inside, "
          "a letter or digit first"),
         (["serve", "p", "--host", "0.0.0.0"], "--host 0.0.0.0: others could reach this, and no owner has a password yet; "

@@ -22,6 +22,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 SESSION_DAYS = 30.0
 INVITATION_DAYS = 14.0
+MOST_USES = 10_000
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 1024  # argon2 reads all of it
 
@@ -41,14 +42,15 @@ class Account:
 
 
 def add_account(store: Store, name: str, role: Role, password: str | None = None) -> Account:
-    """A new account. Raises ConfigError for a name that is taken or cannot be one, and for a password that is too short."""
+    """A new account. Raises RequestError for a name that is taken or cannot be one, and for a password that is too short."""
     name = name.strip()
     if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"{name!r:.80} cannot be a name: 1 to 64 letters, digits, spaces and . @ - inside, a letter or digit first"
+        raise _unfit(
+            "name_unfit",
+            f"{name!r:.80} cannot be a name: 1 to 64 letters, digits, spaces and . @ - inside, a letter or digit first",
         )
     if store.read("SELECT 1 FROM accounts WHERE lower(name) = lower(:name)", name=name):
-        raise ConfigError(f"the name {name} is taken; choose another")
+        raise _unfit("name_taken", f"the name {name} is taken; choose another")
     hashed = None if password is None else hash_password(password)
     rows = store.write(
         (
@@ -85,11 +87,11 @@ def set_password(store: Store, id: int, password: str) -> None:
 
 
 def hash_password(password: str) -> str:
-    """By argon2id. Raises ConfigError for one that is too short or too long."""
+    """By argon2id. Raises RequestError for one that is too short or too long."""
     from argon2 import PasswordHasher
 
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise ConfigError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+        raise _unfit("password_unfit", f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
     return PasswordHasher().hash(password)
 
 
@@ -136,10 +138,14 @@ def invite(store: Store, role: Role, *, account: int | None = None, uses: int | 
 
 
 def join(store: Store, token: str, name: str | None, password: str | None) -> Account:
-    """Sign in by an invitation: as the account it names, or as a new one of this name. Raises RequestError."""
+    """Sign in by an invitation: as the account it names, or as a new one of this name. Raises RequestError.
+
+    token  the invitation, or the whole link that ends in it
+    """
+    token = token.strip().rpartition("#")[2]
     rows = store.read(
         "SELECT role, account FROM invitations WHERE token = :token AND expires > :now AND (uses IS NULL OR uses > 0)",
-        token=hashed_token(token.strip()),
+        token=hashed_token(token),
         now=time.time(),
     )
     if not rows:
@@ -154,15 +160,19 @@ def join(store: Store, token: str, name: str | None, password: str | None) -> Ac
         _use(store, token)
         return found[0]
     if not name or not name.strip():
-        raise RequestError("choose a name", status=422, code="unfit")
+        raise _unfit("name_missing", "choose a name")
     if role == "owner" and not password:
-        raise RequestError("an owner needs a password", status=422, code="unfit")
+        raise _unfit("password_missing", "an owner needs a password")
+    _use(store, token)
     try:
-        _use(store, token)
         return add_account(store, name, role, password or None)
-    except ConfigError as error:
+    except RequestError:
         _use(store, token, back=True)
-        raise RequestError(str(error), status=422, code="unfit") from error
+        raise
+
+
+def _unfit(code: str, reason: str) -> RequestError:
+    return RequestError(reason, status=422, code=code)
 
 
 def _use(store: Store, token: str, *, back: bool = False) -> None:
@@ -170,7 +180,7 @@ def _use(store: Store, token: str, *, back: bool = False) -> None:
     rows = store.write(
         (
             "UPDATE invitations SET uses = uses - :change WHERE token = :token AND (uses IS NULL OR uses >= :change) RETURNING 1",
-            {"token": hashed_token(token.strip()), "change": -1 if back else 1},
+            {"token": hashed_token(token), "change": -1 if back else 1},
         )
     )
     if not rows:
@@ -206,14 +216,18 @@ def log(store: Store, account: int | None, action: str, **detail: Any) -> None:
     )
 
 
-def invite_or_key(store: Store, role: Role, *, name: str | None, uses: int, days: float) -> str:
-    """A token for new accounts, or the key of the account of that name, which is made if it is new."""
+def invite_or_key(store: Store, role: Role, *, name: str | None, uses: int | None, days: float) -> str:
+    """A token for `uses` new accounts (one, if nothing is said), or the key of an account, which is made if it is new."""
     if not 0 < days <= 3650:
         raise ConfigError(f"--days {days:g}: must be above 0, and 3650 at most")
-    if uses < 1:
-        raise ConfigError(f"--uses {uses}: must be 1 or more")
+    if uses is not None and not 1 <= uses <= MOST_USES:
+        raise ConfigError(f"--uses {uses}: must be 1 or more, and {MOST_USES:,} at most")
     if name is None:
-        return invite(store, role, uses=uses, days=days)
+        return invite(store, role, uses=1 if uses is None else uses, days=days)
+    if uses is not None:
+        raise ConfigError(
+            f"--uses {uses}: counts new accounts; with --name, one account has the key and may use it often"
+        )
     found = next((one for one in accounts(store) if one.name.lower() == name.strip().lower()), None)
     if found is not None and found.role != role:
         raise ConfigError(f"{found.name} is {found.role}; say --role {found.role}")

@@ -17,7 +17,7 @@ from typing import Any
 from rather.annotation.accounts import accounts, add_account, log
 from rather.annotation.store import Store
 from rather.annotation.tasks import MOST_ANSWERS, OVERALL, Item, ItemKind
-from rather.errors import ConfigError, RowError
+from rather.errors import ConfigError, RequestError, RowError
 from rather.formats import Refusal, argilla, iter_judgments, labelstudio, require_clean, say_refused
 from rather.formats.sources import source_rows
 from rather.records import Comparison, Event, Judgment, Prompt, Ranking, Rating
@@ -167,7 +167,7 @@ def _store(store: Store, source: str, asked: dict[str, Item], votes: list[_Said]
         if name not in people:
             try:
                 people[name] = add_account(store, name, "annotator").id
-            except ConfigError as error:
+            except RequestError as error:
                 raise ConfigError(f"{source}: the judge {error}") from error
     _append(store, votes, numbers, people, done)
     log(store, None, "imported votes", source=source, items=done.items, votes=done.votes, refused=len(done.refused))

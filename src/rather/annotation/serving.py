@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from rather.annotation.accounts import accounts, invite
+from rather.annotation.accounts import accounts, invite, log
 from rather.annotation.desk import Desk
 from rather.annotation.options import ServeOptions
 from rather.annotation.store import Store, open_store
@@ -78,8 +78,9 @@ def require_password(store: Store, options: ServeOptions) -> None:
     if is_loopback(options.host) and options.url is None:
         return
     if not any(one.role == "owner" and one.active and one.has_password for one in accounts(store)):
+        given = f"--host {options.host}" if options.url is None else f"--url {options.url}"
         raise ConfigError(
-            f"--host {options.host}: others could reach this, and no owner has a password yet; "
+            f"{given}: others could reach this, and no owner has a password yet; "
             "make one with: rather annotate add-user FOLDER NAME --role owner"
         )
 
@@ -155,4 +156,5 @@ def announce(store: Store, options: ServeOptions, port: int) -> None:
     say(f"annotating {store.name} on {address.rstrip('/')}/ (Ctrl-C stops)")
     if not any(one.role == "owner" for one in accounts(store)):
         token = invite(store, "owner", days=1.0)
+        log(store, None, "invited", role="owner", uses=1)
         say(f"nobody owns it yet: become its owner at {address.rstrip('/')}/join#{token}")

@@ -28,14 +28,14 @@ Flag = Annotated[bool, Parameter(negative="")]
 
 @annotate.command
 def serve(
-    folder: Path, /, *, db: Db = None, config: Annotated[ServeOptions | None, Parameter(name="*")] = None
+    folder: Path = Path(), /, *, db: Db = None, config: Annotated[ServeOptions | None, Parameter(name="*")] = None
 ) -> None:
     """Serve a project until Ctrl-C. The first start says how to become its owner.
 
     Parameters
     ----------
     folder
-        Holds the project (annotate.db); made if it is new.
+        Holds the project (annotate.db); made if it is new. Not given: where you are.
     db
         postgresql://user:password@host/database: keep the project there instead.
     """
@@ -135,6 +135,7 @@ def configure(
     aspect
         NAME=LOWEST..HIGHEST: what is rated, and from where to where (overall=1..5). May be repeated; the aspects before are gone.
     """
+    from rather.annotation.accounts import log
     from rather.annotation.settings import aspect_of
     from rather.annotation.settings import configure as run
     from rather.annotation.store import open_store
@@ -147,6 +148,8 @@ def configure(
     store = open_store(folder, db)
     try:
         project = run(store, changes)
+        if changes:
+            log(store, None, "changed settings", which=sorted(changes))
     finally:
         store.close()
     for name, value in project:
@@ -166,12 +169,14 @@ def export(folder: Path, out: Path, /, *, db: Db = None) -> None:
     db
         As for serve.
     """
+    from rather.annotation.accounts import log
     from rather.annotation.exporting import export_votes
     from rather.annotation.store import open_store
 
     store = open_store(_there(folder, db), db)
     try:
         done = export_votes(store, out)
+        log(store, None, "exported")
     finally:
         store.close()
     print(f"votes: {done.votes:,}, judgments: {done.judgments:,}: {done.out}")
@@ -214,6 +219,7 @@ def backup(folder: Path, to: Path, /, *, db: Db = None) -> None:
     db
         As for serve.
     """
+    from rather.annotation.accounts import log
     from rather.annotation.store import open_store
 
     if to.exists():
@@ -221,6 +227,7 @@ def backup(folder: Path, to: Path, /, *, db: Db = None) -> None:
     store = open_store(_there(folder, db), db)
     try:
         store.backup(to)
+        log(store, None, "backed up")
     finally:
         store.close()
     print(f"backup: {to}")
@@ -234,7 +241,7 @@ def invite(
     db: Db = None,
     role: Literal["annotator", "adjudicator", "owner"] = "annotator",
     name: str | None = None,
-    uses: int = 1,
+    uses: int | None = None,
     days: float = 14.0,
 ) -> None:
     """Make an invitation: a token with which people make their accounts.
@@ -250,16 +257,17 @@ def invite(
     name
         Make it the key of this account (made if it is new): who has it signs in by it, without a password, until it expires.
     uses
-        How many accounts may be made by it.
+        How many accounts may be made by it; not given: one.
     days
         How long it is good for.
     """
-    from rather.annotation.accounts import invite_or_key
+    from rather.annotation.accounts import invite_or_key, log
     from rather.annotation.store import open_store
 
     store = open_store(_there(folder, db), db)
     try:
         token = invite_or_key(store, role, name=name, uses=uses, days=days)
+        log(store, None, "invited", role=role, uses=uses, name=name)
     finally:
         store.close()
     print(f"/join#{token}")
@@ -290,7 +298,7 @@ def add_user(
     password_from_stdin
         Read the password from a line of standard input instead of asking for it.
     """
-    from rather.annotation.accounts import put_account
+    from rather.annotation.accounts import log, put_account
     from rather.annotation.store import open_store
 
     if password_from_stdin:
@@ -302,6 +310,7 @@ def add_user(
     store = open_store(folder, db)
     try:
         made = put_account(store, name, role, password)
+        log(store, None, "made account" if made else "changed account", name=name, role=role)
     finally:
         store.close()
     print(f"account: {name} ({role}), {'made' if made else 'changed'}")

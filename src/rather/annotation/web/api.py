@@ -15,6 +15,7 @@ from rather.annotation.tasks import Vote
 from rather.annotation.web import shapes
 from rather.annotation.web.http import Reply, Request, json_reply, number_in_path
 from rather.annotation.web.owner.api import OWNER_API
+from rather.annotation.web.owner.people import change_account, invitation
 from rather.annotation.web.routes import VOTE, Route
 from rather.annotation.web.signing import enter, leave
 from rather.errors import RequestError
@@ -124,26 +125,15 @@ async def people(site: Site, request: Request) -> Reply:
 
 async def change_person(site: Site, request: Request) -> Reply:
     """Change an account."""
-    id = number_in_path(request, "account")
     data: shapes.Change = request.data
-    if id == request.person.id:
-        raise RequestError("this is your own account; another owner may change it", status=409, code="own_account")
-    store = site.desk.store
-    if id not in {one.id for one in await asyncio.to_thread(accounts.accounts, store)}:
-        raise RequestError("there is no such account", status=404, code="no_account")
-    await asyncio.to_thread(accounts.change_account, store, id, role=data.role, active=data.active)
-    await asyncio.to_thread(
-        accounts.log, store, request.person.id, "changed account", of=id, **data.model_dump(exclude_none=True)
-    )
+    await change_account(site, request, number_in_path(request, "account"), role=data.role, active=data.active)
     return json_reply({"done": True})
 
 
 async def invite(site: Site, request: Request) -> Reply:
     """Invite."""
     data: shapes.NewInvitation = request.data
-    store = site.desk.store
-    token = await asyncio.to_thread(accounts.invite, store, data.role, uses=data.uses, days=data.days)
-    await asyncio.to_thread(accounts.log, store, request.person.id, "invited", role=data.role, uses=data.uses)
+    token = await invitation(site, request, data.role, name=data.name, uses=data.uses, days=data.days)
     return json_reply({"token": token, "path": f"/join#{token}"})
 
 

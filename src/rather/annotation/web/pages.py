@@ -18,6 +18,7 @@ from rather.errors import RequestError
 if TYPE_CHECKING:
     from rather.annotation.web.site import Site
 
+_WAYS_IN = {"/sign-in": "sign_in.html", "/join": "join.html"}
 _KINDS = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8", ".svg": b"image/svg+xml"}
 
 
@@ -28,7 +29,7 @@ async def home(site: Site, request: Request) -> Reply:
 
 async def sign_in_form(site: Site, request: Request) -> Reply:
     """Sign in."""
-    return html_reply(render("sign_in.html", look_of(request), account=request.account, csrf=request.csrf))
+    return _way_in(request)
 
 
 async def sign_in(site: Site, request: Request) -> Reply:
@@ -43,7 +44,12 @@ async def sign_in(site: Site, request: Request) -> Reply:
 
 async def join_form(site: Site, request: Request) -> Reply:
     """Come by an invitation."""
-    return html_reply(render("join.html", look_of(request), account=request.account, csrf=request.csrf))
+    return _way_in(request)
+
+
+def _way_in(request: Request) -> Reply:
+    values = {"error": None, "given": {}, "account": request.account, "csrf": request.csrf}
+    return html_reply(render(_WAYS_IN[request.path], look_of(request), **values))
 
 
 async def join(site: Site, request: Request) -> Reply:
@@ -77,11 +83,13 @@ async def static(site: Site, request: Request) -> Reply:
 
 
 def error_page(site: Site, request: Request, error: RequestError) -> Reply:
-    """An error for people."""
+    """An error for people: a page, or above the form by which they wanted to come in, with what they wrote into it."""
     look = look_of(request)
     if wants_json(request):
         return json_reply({"error": {"code": error.code, "message": look.texts.error(error)}}, error.status)
-    return html_reply(render("error.html", look, error=error, account=request.account, csrf=request.csrf), error.status)
+    form = _WAYS_IN.get(request.path) if isinstance(request.data, dict) else None
+    values = {"error": error, "given": request.data, "account": request.account, "csrf": request.csrf}
+    return html_reply(render(form or "error.html", look, **values), error.status)
 
 
 @cache

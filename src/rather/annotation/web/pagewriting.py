@@ -14,6 +14,7 @@ from rather.annotation.web.look import Look, plain_look
 
 @cache
 def _environment() -> Environment:
+    from rather.annotation.accounts import SHORTEST_PASSWORD
     from rather.annotation.web import rendering, telling
 
     environment = Environment(
@@ -32,6 +33,7 @@ def _environment() -> Environment:
         "shown_source": rendering.shown_source,
         "told": telling.told,
         "LETTERS": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        "SHORTEST_PASSWORD": SHORTEST_PASSWORD,
     }
     environment.filters["moment"] = lambda at: time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(at))
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)

@@ -81,8 +81,8 @@ _ALIGN = re.compile(r"text-align:(left|right|center)")
 
 
 def rendered(text: str) -> Markup:
-    """A text as HTML to be put into a page."""
-    return _markdown_html(text)
+    """A text as HTML to be put into a page; a very long one as it is, since reading it as Markdown would keep everybody waiting."""
+    return _markdown_html(text) if not is_long(text) else Markup('<p class="asis" dir="auto">{}</p>').format(text)
 
 
 def is_long(text: str) -> bool:

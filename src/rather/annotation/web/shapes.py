@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from rather.annotation.accounts import LONGEST_PASSWORD, Role
+from rather.annotation.accounts import INVITATION_DAYS, LONGEST_PASSWORD, MOST_USES, Role
 from rather.annotation.desk import Past, Receipt, Shown
 from rather.annotation.queue import MOST_HELD
 from rather.annotation.tasks import Key, Number, Said, Vote
@@ -75,11 +75,12 @@ class Page(Shape):
 
 
 class NewInvitation(Shape):
-    """An invitation for accounts of this role: so many uses, for so many days. With `name`, the key of one account."""
+    """An invitation for so many accounts of this role (one), for so many days. With `name` and no `uses`, one account's key."""
 
     role: Role = "annotator"
-    uses: Annotated[int, Field(ge=1, le=10_000)] = 1
-    days: Annotated[float, Field(gt=0, le=365)] = 14.0
+    uses: Annotated[int, Field(ge=1, le=MOST_USES)] | None = None
+    days: Annotated[float, Field(gt=0, le=365)] = INVITATION_DAYS
+    name: Name | None = None
 
 
 class Token(Shape):

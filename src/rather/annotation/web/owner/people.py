@@ -24,16 +24,28 @@ async def people(site: Site, request: Request) -> Reply:
 
 async def invite(site: Site, request: Request) -> Reply:
     """A new invitation; its link is shown once."""
-    form, store = request.data, site.desk.store
+    form = request.data
     role, name = _role(form.get("role", "")), form.get("name", "").strip() or None
     try:
         uses, days = int(form.get("uses") or 1), float(form.get("days") or accounts.INVITATION_DAYS)
-        token = await asyncio.to_thread(accounts.invite_or_key, store, role, name=name, uses=uses, days=days)
-    except (ValueError, ConfigError) as error:
-        said = str(error) if isinstance(error, ConfigError) else "uses and days are numbers"
-        raise RequestError(said.replace("--", ""), status=422, code="unfit") from error
-    await asyncio.to_thread(accounts.log, store, request.person.id, "invited", role=role, uses=uses, name=name)
+    except ValueError as error:
+        raise RequestError("uses and days are numbers", status=422, code="unfit") from error
+    told = None if name is not None and uses == 1 else uses  # the form says 1 unless somebody says otherwise
+    token = await invitation(site, request, role, name=name, uses=told, days=days)
     return await _people(site, request, token=token)
+
+
+async def invitation(
+    site: Site, request: Request, role: Role, *, name: str | None, uses: int | None, days: float
+) -> str:
+    """A new invitation's token, and a line on the log. Raises RequestError."""
+    store = site.desk.store
+    try:
+        token = await asyncio.to_thread(accounts.invite_or_key, store, role, name=name, uses=uses, days=days)
+    except ConfigError as error:
+        raise RequestError(str(error).replace("--", ""), status=422, code="unfit") from error
+    await asyncio.to_thread(accounts.log, store, request.person.id, "invited", role=role, uses=uses, name=name)
+    return token
 
 
 async def change(site: Site, request: Request) -> Reply:
