@@ -1,9 +1,9 @@
-"""What do ranks cost? The same run alone, as one rank of a group, and as two ranks on two cores against one process with two threads.
+"""What do ranks cost? The same run alone with one thread and with two, as one rank of a group, and as two ranks.
 
     python benchmarks/ranks.py PAIRS --model smollm2-135m-instruct --limit 64 --out benchmarks/results/ranks-NAME.json
 
-prints, for each, pairs/s over the updates (the first left out, which pays for the optimiser's memory), the peak memory of rank 0, and
-how far its weights are from those of one process. CPU only; nothing else should compute meanwhile.
+prints, for each, pairs/s over the updates (the first left out, which pays for the optimiser's memory), the peak memory of rank
+0, and how far its weights are from those of one process. CPU only; nothing else should compute meanwhile.
 """
 
 from __future__ import annotations
