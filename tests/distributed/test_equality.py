@@ -36,7 +36,8 @@ def alone(tiny: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def launch(tiny: Path, folder: Path, out: Path, ranks: int, *words: str) -> None:
-    processes = start(["-m", "tests.distributed.cases", str(tiny), str(folder), str(out), *words], size=ranks)
+    own = {"RATHER_CACHE": str(out / "cache")}  # no reference that others have computed
+    processes = start(["-m", "tests.distributed.cases", str(tiny), str(folder), str(out), *words], size=ranks, env=own)
     for end in ended(processes, within=500):
         assert end.status == 0, end.err
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rather.model import Sample
-from rather.training.batches import all_updates, micro_batches, updates_of_epoch
+from rather.training.batches import all_updates, deal, micro_batches, updates_of_epoch
 
 COUNTS = {"pairs": st.integers(0, 60), "batch_pairs": st.integers(1, 20)}
 
@@ -119,3 +119,37 @@ def test_every_pair_stands_in_one_micro_batch_within_the_budget(sizes: list[int]
     # none is cut without need: the next pair would not have fitted
     for batch, following in itertools.pairwise(batches):
         assert sum(sizes[index] for index in batch) + sizes[following[0]] > budget
+
+
+def dealt(pairs: list[Sized], ranks: int, update: tuple[int, ...] | None = None) -> list[tuple[int, ...]]:
+    return deal(tuple(range(len(pairs))) if update is None else update, pairs, ranks=ranks)  # type: ignore[arg-type]
+
+
+def test_the_largest_pair_is_dealt_first_each_to_who_has_least():
+    # 9 and 7 go first; 6 to the one with 7, 5 to the one with 9, 4 to the one with 13.
+    assert dealt(apart([4, 9, 5, 7, 6]), 2) == [(1, 2), (3, 4, 0)]
+
+
+def test_one_rank_has_the_update_as_it_is():
+    assert dealt(apart([4, 9, 5]), 1, update=(2, 0, 1)) == [(2, 0, 1)]
+
+
+def test_a_rank_may_have_nothing():
+    assert dealt(apart([4, 9]), 4) == [(1,), (0,), (), ()]
+
+
+def test_pairs_of_one_prompt_stand_together_where_that_leaves_room():
+    # Together 10 + 10 − 4 = 16 of 40 tokens in all, a rank's part 20; the two others have 10 each.
+    pairs = [Sized((1, 1, 1, 1), 10), Sized((2,), 10), Sized((1, 1, 1, 1), 10), Sized((3,), 10)]
+    assert dealt(pairs, 2) == [(0, 2), (1, 3)]
+    # A third of that prompt makes 22 of a part of 20: they are dealt one by one.
+    assert sorted(map(len, dealt([*pairs[:3], Sized((1, 1, 1, 1), 10)], 2))) == [2, 2]
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=30), st.integers(1, 6))
+def test_every_pair_is_dealt_once_and_no_rank_has_much_more(sizes: list[int], ranks: int):
+    shares = dealt(apart(sizes), ranks)
+    assert len(shares) == ranks
+    assert sorted(index for share in shares for index in share) == list(range(len(sizes)))
+    loads = [sum(sizes[index] for index in share) for share in shares]
+    assert max(loads) - min(loads) <= max(sizes)

@@ -81,9 +81,10 @@ def train(
     if sweep is not None:
         from rather.reporting import report as write
 
-        for name, result in run_all(
-            pairs, model=model, out=out, grid=parse_grid(sweep), config=config, **given
-        ).runs.items():
+        found = run_all(pairs, model=model, out=out, grid=parse_grid(sweep), config=config, **given)
+        if not is_first():
+            return
+        for name, result in found.runs.items():
             print(f"{name}: {_summary(result.updates, result.last)}")
         print(f"report: {write(out)}")
         return

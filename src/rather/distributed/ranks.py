@@ -60,21 +60,24 @@ ALONE = Ranks()
 class Group(Ranks):
     """One of several ranks. Every wait ends: when the others come, when one of them is lost, or at the time limit."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, words: Any) -> None:
+        """words: the group of connections over which objects are sent."""
         launch = watch.launch
         self.rank, self.size = launch.rank, launch.size
         self.local_rank, self.local_size = launch.local_rank, launch.local_size
-        self.watch = watch
+        self.watch, self.words = watch, words
 
     def gathered(self, mine: T, what: str) -> list[T]:
         own = torch.frombuffer(bytearray(pickle.dumps(mine)), dtype=torch.uint8)
         sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
-        self._together(lambda: [dist.all_gather(sizes, torch.tensor([len(own)]), async_op=True)], what)
+        self._together(
+            lambda: [dist.all_gather(sizes, torch.tensor([len(own)]), group=self.words, async_op=True)], what
+        )
         longest = max(int(size) for size in sizes)
         padded = torch.zeros(longest, dtype=torch.uint8)
         padded[: len(own)] = own
         found = [torch.empty(longest, dtype=torch.uint8) for _ in sizes]
-        self._together(lambda: [dist.all_gather(found, padded, async_op=True)], what)
+        self._together(lambda: [dist.all_gather(found, padded, group=self.words, async_op=True)], what)
         each = zip(found, sizes, strict=True)
         return [mine if rank == self.rank else _read(data, int(size)) for rank, (data, size) in enumerate(each)]
 

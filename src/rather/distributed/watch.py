@@ -1,7 +1,8 @@
 """Who is still there: every rank says once a second that it lives and where it is, and looks whether another has failed.
 
 It does so from a thread and over a connection of its own, so that a rank that computes for an hour is no dead one, and one
-that waits for a dead one learns of it. What is said stands in the store at which all ranks met:
+that waits for a dead one learns of it. Silence is counted in the beats of whoever listens and not in seconds: when a machine
+has slept nobody is dead for that. What is said stands in the store at which all ranks met:
 
     beat/RANK   a number that grows, how often the rank has waited for others, and what it does
     failed      the first failure of any rank, in the words that the user is to read
@@ -27,8 +28,8 @@ from rather.errors import Interrupted, RankLost, RatherError
 # Seconds between two beats, and how many may be missed while the others compute.
 BEAT, MISSED = 1.0, 30
 
-# Seconds in which a rank that lives must have beaten, once something looks like a death.
-SURE = 4.0
+# Beats in which a rank that lives must have been heard, once something looks like a death.
+SURE = 4
 
 # Seconds that a rank may go on after another has failed; then it is ended, wherever it is (in a kernel that never returns).
 GRACE = 20.0
@@ -36,12 +37,12 @@ GRACE = 20.0
 
 @dataclass
 class _Seen:
-    """A rank's last beat, and when it was seen to change, by the clock of this machine."""
+    """A rank's last beat, and at which beat of this rank it was heard."""
 
     beat: int = -1
     waits: int = 0
     doing: str = "starting"
-    changed: float = 0.0
+    heard: int = 0
 
 
 class Watch:
@@ -53,10 +54,10 @@ class Watch:
         self.stopped = False
         self._store, self._lock = store, threading.Lock()
         self._beat, self._waits, self._doing, self.is_waiting = 0, 0, "starting", False
-        self._seen = [_Seen(changed=time.monotonic()) for _ in range(launch.size)]
+        self._seen = [_Seen() for _ in range(launch.size)]
         self._closely = launch.rank == 0
         self._over = threading.Event()
-        self._alone_since: float | None = None
+        self._alone_since: int | None = None
         self._failed_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="rather ranks", daemon=True)
 
@@ -85,7 +86,7 @@ class Watch:
             raise RankLost(self.failure)
         if self.stopped:
             raise self.explained(Interrupted("stopped; the same command goes on from what is done"))
-        gone = self._silent(MISSED * BEAT)
+        gone = self._silent(MISSED)
         if gone:
             raise self._gone(gone)
         if waited > self.limit:
@@ -95,13 +96,13 @@ class Watch:
         """A broken connection, as what broke it: the failure that another rank tells of, or the rank that is not there."""
         if isinstance(error, RatherError) and not isinstance(error, Interrupted):
             return error
-        began = time.monotonic()
-        self._closely, self._seen = True, [replace(seen, changed=began) for seen in self._seen]
-        while time.monotonic() - began < SURE and self.failure is None:
+        began = self._beat
+        self._closely, self._seen = True, [replace(seen, heard=began) for seen in self._seen]
+        while self._beat - began < SURE and self.failure is None and self._thread.is_alive():
             time.sleep(0.05)
         if self.failure is not None:
             return RankLost(self.failure)
-        gone = self._silent(SURE - BEAT)
+        gone = self._silent(SURE - 1)
         return self._gone(gone) if gone else error
 
     def tell(self, message: str) -> None:
@@ -116,7 +117,7 @@ class Watch:
         """Stay until the user was told, for a launcher ends all ranks with the first that goes; or until nobody is left to tell."""
         began = time.monotonic()
         while time.monotonic() - began < self.limit:
-            if self._asked("check", ["spoken"]) is not False or 0 in self._silent(MISSED * BEAT):
+            if self._asked("check", ["spoken"]) is not False or 0 in self._silent(MISSED):
                 break
             time.sleep(0.1)
         time.sleep(BEAT)
@@ -144,12 +145,12 @@ class Watch:
         lost.speaks = left[:1] == [self.launch.rank]
         return lost
 
-    def _silent(self, seconds: float) -> list[int]:
-        """Ranks of which no new beat was seen for so long."""
-        now, own = time.monotonic(), self.launch.rank
+    def _silent(self, beats: int) -> list[int]:
+        """Ranks that were not heard for so many beats."""
+        own = self.launch.rank
         if self._alone_since is not None:  # no store: whoever kept it is gone, and of the others nothing is known
-            return [0] if now - self._alone_since > min(seconds, SURE - BEAT) and own else []
-        return [rank for rank in self._watched if rank != own and now - self._seen[rank].changed > seconds]
+            return [0] if own and self._beat - self._alone_since >= min(beats, SURE - 1) else []
+        return [rank for rank in self._watched if rank != own and self._beat - self._seen[rank].heard >= beats]
 
     @property
     def _watched(self) -> Sequence[int]:
@@ -158,14 +159,13 @@ class Watch:
 
     def _run(self) -> None:
         while not self._over.wait(BEAT):
-            self._beat += 1
-            doing = [self._beat, self._waits, self._doing]
-            if self._asked("set", f"beat/{self.launch.rank}", json.dumps(doing)) is None:
-                continue
-            if self.failure is None and self._asked("check", ["failed"]):
-                self.failure = (self._asked("get", "failed") or b"another rank failed").decode()
-            self._read_beats()
-            self._end_if_stuck()
+            doing = [self._beat + 1, self._waits, self._doing]
+            if self._asked("set", f"beat/{self.launch.rank}", json.dumps(doing)) is not None:
+                if self.failure is None and self._asked("check", ["failed"]):
+                    self.failure = (self._asked("get", "failed") or b"another rank failed").decode()
+                self._read_beats()
+                self._end_if_stuck()
+            self._beat += 1  # last, so that whoever counts it has heard the others
 
     def _read_beats(self) -> None:
         for rank in self._watched:
@@ -175,7 +175,7 @@ class Watch:
                 beat, waits, doing = json.loads(told)
                 seen = self._seen[rank]
                 if beat != seen.beat:
-                    seen.beat, seen.waits, seen.doing, seen.changed = beat, waits, doing, time.monotonic()
+                    seen.beat, seen.waits, seen.doing, seen.heard = beat, waits, doing, self._beat
 
     def _end_if_stuck(self) -> None:
         """The last resort, where this rank does not come back from what it does with one that failed."""
@@ -194,7 +194,7 @@ class Watch:
             try:
                 found = getattr(self._store, method)(*arguments)
             except RuntimeError:
-                self._alone_since = self._alone_since or time.monotonic()
+                self._alone_since = self._beat if self._alone_since is None else self._alone_since
                 return None
             self._alone_since = None
             return True if found is None else found

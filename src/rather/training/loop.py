@@ -209,6 +209,7 @@ def run_updates(
         save_checkpoint(
             checkpoints, learner.policy, learner.optimizer, state, reference=moved, keep_last=keep_last, ranks=ranks
         )
+        ranks.gathered(None, "the checkpoint")  # nobody goes on, or ends, while it is being written
 
     if ranks.first:
         drop_other_bests(checkpoints)

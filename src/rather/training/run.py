@@ -200,8 +200,8 @@ def _train(run: RunDir, material: Material, config: TrainConfig, ranks: Ranks) -
         )
         budget = min(ranks.gathered(found, "the token budget"))
     reference_model = _reference_model(policy, config) if objective.needs("kl") else None
+    ranks.sharded = config.shard
     if config.shard:
-        ranks.sharded = True
         for whole in (policy, *([reference_model] if reference_model not in (None, policy) else ())):
             shard(whole)
         trainable = [parameter for parameter in policy.parameters() if parameter.requires_grad]

@@ -161,7 +161,7 @@ def train_step(
         sum_gradients(model, ranks)
     except BaseException as error:
         optimizer.zero_grad(set_to_none=True)
-        if is_out_of_memory(error):
+        if ranks.size == 1 and is_out_of_memory(error):  # of several the others know of it, or do not: in_step
             raise OutOfMemory from error
         raise
     norm = clipped(model, max_grad_norm)
@@ -235,6 +235,7 @@ def _batch_by_batch(work: _Work) -> Part:
     """Gradients of Σ loss / pairs, one micro-batch at a time. For losses in which every pair stands for itself."""
     seen: list[Logps] = []
     losses: list[Tensor] = []
+    bad: list[str] = []
     for batch in work.batches:
         found = work.forward(flat(batch))
         if batch.idle:
@@ -243,10 +244,14 @@ def _batch_by_batch(work: _Work) -> Part:
         logps = work.to_logps(found, batch)
         work.on_logps(logps)
         loss_P = batch.said.weighted(work.objective(logps))
-        _require_finite(loss_P, batch.ids)
-        (loss_P.sum() / work.pairs).backward()
+        bad += _not_finite(loss_P, batch.ids)
+        if bad and not work.ranks.sharded:
+            raise NonFinite("loss", tuple(bad))
+        (loss_P.sum() / work.pairs).backward()  # where weights are sharded all ranks go through it
         seen.append(without_gradient(logps))
         losses.append(loss_P.detach())
+    if bad:
+        return Part(not_finite=("loss", tuple(bad)))
     return Part(joined(seen), torch.cat(losses), work.ids) if seen else Part()
 
 
@@ -270,7 +275,9 @@ def _whole_update(work: _Work) -> Part:
     others = [None if part.logps is None else without_gradient(part.logps, device) for part in parts]
     others[work.ranks.rank] = mine
     loss_P = work.objective(joined([logps for logps in others if logps is not None]))
-    _require_finite(loss_P, tuple(pair_id for part in parts for pair_id in part.ids))
+    bad = _not_finite(loss_P, tuple(pair_id for part in parts for pair_id in part.ids))
+    if bad:
+        raise NonFinite("loss", bad)
     slopes = iter(torch.autograd.grad(loss_P.sum() / work.pairs, leaves) if leaves else ())
     for batch in work.batches:
         again = _differentiable(work.forward(flat(batch)))
@@ -334,7 +341,5 @@ def _mean(values: Tensor) -> float | None:
     return float(values.detach().cpu().double().mean()) if values.numel() else None
 
 
-def _require_finite(loss_P: Tensor, ids: tuple[str, ...]) -> None:
-    bad = (~torch.isfinite(loss_P)).nonzero().flatten().tolist()
-    if bad:
-        raise NonFinite("loss", tuple(ids[index] for index in bad))
+def _not_finite(loss_P: Tensor, ids: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(ids[index] for index in (~torch.isfinite(loss_P)).nonzero().flatten().tolist())

@@ -13,9 +13,10 @@ from rather.config import did_you_mean
 from rather.errors import ConfigError
 from rather.formats import Source, name_of
 from rather.progress import say
-from rather.rundir import open_run, require_usable
+from rather.rundir import require_usable
 from rather.training.config import NEUTRAL_OPTIONS, TrainConfig
 from rather.training.material import Material, read_material, require_fit, require_runnable, seen_by
+from rather.training.ranked import opened, ranks_of
 from rather.training.run import TrainResult, train_on
 
 
@@ -50,21 +51,24 @@ def sweep(
             )
         if option in base.model_fields_set:
             raise ConfigError(f"--{option.replace('_', '-')} does nothing beside --sweep {option}=…; leave it out")
-    require_usable(out)
     configs = {name: _combined(base, name, values) for name, values in combinations(grid).items()}
     _require_different(configs)
-    materials = _materials(configs, pairs, model, options)
     identity = {
         **base.model_dump(exclude=set(NEUTRAL_OPTIONS)),
         "grid": {key: list(values) for key, values in grid.items()},
     }
-    with open_run(out, step="train sweep", config=identity, inputs={"model": model, "pairs": name_of(pairs)}) as run:
-        results = {}
-        for number, (name, own) in enumerate(configs.items(), start=1):
-            say(f"sweep: {name} ({number} of {len(configs)})")
-            results[name] = train_on(materials[name], out=out / name, config=own)
-        if not run.done:
-            run.finish(outputs=tuple(configs), runs=list(configs))
+    inputs = {"model": model, "pairs": name_of(pairs)}
+    with ranks_of(base) as ranks:
+        if ranks.first:
+            require_usable(out)
+        materials = _materials(configs, pairs, model, options)
+        with opened(ranks, out, step="train sweep", config=identity, inputs=inputs) as run:
+            results = {}
+            for number, (name, own) in enumerate(configs.items(), start=1):
+                say(f"sweep: {name} ({number} of {len(configs)})")
+                results[name] = train_on(materials[name], out=out / name, config=own)
+            if ranks.first and not run.done:
+                run.finish(outputs=tuple(configs), runs=list(configs))
     return SweepResult(out, results)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rather.distributed.ranks import Ranks
+from rather.errors import TrainError
 from rather.training.memory import OutOfMemory, is_out_of_memory
 from rather.training.objective import Logps
 
@@ -54,6 +55,10 @@ def in_step(ranks: Ranks, make: Callable[[], Part]) -> list[Part]:
     except (OutOfMemory, RuntimeError, MemoryError) as error:
         if not isinstance(error, OutOfMemory) and not is_out_of_memory(error):
             raise
+        if ranks.sharded:  # the others wait in the middle of a forward for what this rank cannot compute
+            raise TrainError(
+                "out of memory; more ranks, a lower --max-length, --gradient-checkpointing or --lora-rank need less"
+            ) from error
         mine = Part(no_memory=True)
     parts = ranks.gathered(mine.on_cpu(), "an update")
     if any(part.no_memory for part in parts):
