@@ -215,6 +215,11 @@ class LoopConfig(Config):
             raise ConfigError(f"reference does nothing in the loss {self.train.loss}, which has none; leave it out")
         if self.train.ref_sync_steps is not None and self.reference == "first":
             raise ConfigError('[train] ref_sync_steps moves the reference: say reference = "previous"')
+        for name, table in (("evaluate", self.evaluate), ("result", self.result)):
+            if "identity" in table.suite:
+                raise ConfigError(
+                    f"[{name}] suite identity needs a name to look for; ask it with `rather evaluate --name`"
+                )
         self._online_can_act()
         return self
 
@@ -238,6 +243,8 @@ class LoopConfig(Config):
         ):
             if name in self.train.model_fields_set:
                 raise ConfigError(f"[train] {name} does nothing with [online]; leave it out")
+        if self.generate.backend != "transformers":
+            raise ConfigError("[generate] backend does not go with [online], which answers in its own process")
         if self.pair.model_fields_set - {"heldout_share"}:
             raise ConfigError("[pair] does nothing with [online], which takes the best answer and the worst")
         if any("kl" in FACTS[name].needs or name == "kto" for name, _ in self.train.terms) or not self.has_reference:
@@ -272,15 +279,12 @@ def _table(kind: type[Config], name: str, values: Any, where: str, folder: Path)
     if own is not None:
         raise ConfigError(f"{place}{own} does nothing here: {_instead(own)}")
     if kind is RewardTable and "train" in given:
-        inner = _table(TrainConfig, f"{name}.train", given["train"], where, folder)
-        given["train"] = inner.changed({"objective": "reward"}) if "loss" in inner.model_fields_set else _reward(inner)
+        given["train"] = _table(TrainConfig, f"{name}.train", given["train"], where, folder)
+    if name == "reward_model.train":
+        given["objective"] = "reward"
     if kind is PairConfig:
         given["heldout_share"] = 0.0
     return kind.build(_placed(kind, given, folder), where=place)
-
-
-def _reward(config: Config) -> TrainConfig:
-    return TrainConfig.build({**config.model_dump(include=config.model_fields_set), "objective": "reward"})
 
 
 def _instead(key: str) -> str:

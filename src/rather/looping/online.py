@@ -72,15 +72,20 @@ class Online:
     packed: bool
     seed: int
 
-    def fresh(self, questions: Sequence[Question], cycle: int) -> Fresh:
-        """Answer the questions, and take of each the best answer and the worst, where they differ in what the judges say."""
+    def fresh(self, questions: Sequence[Question], first: int) -> Fresh:
+        """Answer the questions, and take of each the best answer and the worst, where they differ in what the judges say.
+
+        first: how many were asked before.
+        """
         table = self.config.generate
+        each = table.n * len(table.temperature)
         prompts = [self.renderer.prompt_tokens(question.prompt) for question in questions]
         draws = [
-            Draw(place, temperature, self.seed * 1_000_003 + (cycle * len(questions) + place) * table.n + number)
+            Draw(place, temperature, self.seed * 1_000_003 + (first + place) * each + number)
             for place in range(len(questions))
-            for temperature in table.temperature
-            for number in range(table.n)
+            for number, temperature in enumerate(
+                temperature for temperature in table.temperature for _ in range(table.n)
+            )
         ]
         said: dict[int, Response] = {}
 
@@ -97,7 +102,6 @@ class Online:
             self.policy, prompts, draws, stops=self.renderer.stop_tokens, max_new_tokens=table.max_new_tokens,
             top_p=table.top_p, dtype=self.dtype, batch=table.batch, on_done=on_done,
         )  # fmt: skip
-        each = len(draws) // len(questions)
         groups = [[said[place * each + number] for number in range(each)] for place in range(len(questions))]
         return self._paired(groups)
 
@@ -228,7 +232,8 @@ def _updates(run: RunDir, this: Online, questions: Sequence[Question]) -> dict[s
         for step in range(done.step, table.updates, table.every):
             count = min(table.every, table.updates - step)
             began = time.monotonic()
-            fresh = this.fresh(_asked(questions, step, count * config.batch_pairs, this.seed), step)
+            first = step * config.batch_pairs
+            fresh = this.fresh(_asked(questions, first, count * config.batch_pairs, this.seed), first)
             sampled = time.monotonic() - began
             rows = list(_learned(this, optimizer, fresh, step, count))
             spent = time.monotonic() - began
@@ -283,12 +288,11 @@ def _learned(
         yield {"step": step + number + 1, "pairs": len(own), **stats.row()}
 
 
-def _asked(questions: Sequence[Question], step: int, count: int, seed: int) -> list[Question]:
+def _asked(questions: Sequence[Question], first: int, count: int, seed: int) -> list[Question]:
     """The next so many questions, in an order drawn anew for every time round."""
     found: list[Question] = []
-    place = step * count
     while len(found) < count:
-        turn, offset = divmod(place + len(found), len(questions))
+        turn, offset = divmod(first + len(found), len(questions))
         order = list(questions)
         random.Random(f"{seed}/{turn}").shuffle(order)
         found += order[offset : offset + count - len(found)]

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from rather.errors import InputError
+from rather.evaluation.harness import require_lm_eval
+from rather.evaluation.suites import load_suites
+from rather.judging.options import members_of_entries
 from rather.looping import questions as asking
 from rather.looping.config import NEUTRAL, LoopConfig
 from rather.looping.deciding import best_of, over_optimised, reason_to_stop
+from rather.looping.panel import together
 from rather.looping.people import moved
 from rather.looping.rounds import Ending, Facts, Round, Waiting, read_round, run_round
 from rather.looping.verifying import further
@@ -65,7 +69,7 @@ def loop(config: str | Path | LoopConfig, *, out: str | Path | None = None, **op
     config = config.changed(options)
     out = Path(out) if out is not None else Path("runs") / (file.stem if file is not None else "loop")
     require_usable(out)
-    load_tokenizer(config.model)  # a name that is none is said before a folder is made
+    _require_there(config)
     inputs = {"model": model_hash(config.model), "questions": asking.hashed(config)}
     if config.mix is not None:
         inputs["mix"] = hash_file(config.mix.pairs) if config.mix.pairs.is_file() else ""
@@ -79,6 +83,16 @@ def loop(config: str | Path | LoopConfig, *, out: str | Path | None = None, **op
             return _rounds(run, config, until)
         except Waiting as waiting:
             return LoopResult(out, _done(out), None, None, None, None, waiting.place)
+
+
+def _require_there(config: LoopConfig) -> None:
+    """What is named must be there before a folder is made: the model, suites, and whoever judges."""
+    load_tokenizer(config.model)
+    load_suites([*config.evaluate.suite, *config.result.suite])
+    if config.evaluate.lm_eval or config.result.lm_eval:
+        require_lm_eval()
+    for member in members_of_entries(together(config.judge, config.verify), where="judge "):
+        member.judge.inputs()
 
 
 def _rounds(run: RunDir, config: LoopConfig, until: dict[str, Any]) -> LoopResult:
