@@ -28,6 +28,8 @@ from rather.model import Completions, Loaded, Renderer, Sample, TokenPair, compl
 from rather.model.check import packing_is_exact
 from rather.progress import say, task
 from rather.records import Pair, Question, Rating, Response, content_id
+from rather.records.base import usable
+from rather.records.conversation import plain
 from rather.rundir import RunDir, atomic_file, atomic_folder, open_run, peak_memory_gb, read_manifest, sweep_scratch
 from rather.training.allocator import Heap, give_back_memory, keep_freed_memory
 from rather.training.baseline import Baseline
@@ -135,7 +137,7 @@ class Online:
                 for rating in outcome.judgments:
                     if not isinstance(rating, Rating):
                         raise ConfigError(f"[online] takes judges that rate answers, and {member.signed} compares them")
-                    key = content_id([_plain(rating.prompt), rating.answer])
+                    key = content_id([plain(rating.prompt), rating.answer])
                     found.setdefault(key, []).append(rating.score)
         return {key: sum(said) / len(said) for key, said in found.items() if len(said) == len(self.judges)}
 
@@ -146,16 +148,20 @@ class Online:
 
 
 def _different(group: Sequence[Response]) -> Candidates | None:
-    """The answers that say something, each once; None where there are not two."""
-    once = {answer.text: answer for answer in group if answer.text.strip()}
+    """The answers that say something and can be kept as text, each once; None where there are not two."""
+    once = {answer.text: answer for answer in group if answer.text.strip() and _usable(answer.text)}
     if len(once) < 2:
         return None
     answers = tuple(once.values())
     return Candidates(group[0].question, answers, tuple(dict(group[0].question.tags) for _ in answers))
 
 
-def _plain(prompt: Any) -> Any:
-    return Question(prompt=prompt).id
+def _usable(text: str) -> bool:
+    try:
+        usable(text)
+    except ValueError:  # a NUL, or half a character
+        return False
+    return True
 
 
 def online(

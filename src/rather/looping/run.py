@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rather.errors import InputError
+from rather.errors import AuditStop, InputError
 from rather.evaluation.harness import require_lm_eval
 from rather.evaluation.suites import load_suites
 from rather.judging.options import members_of_entries
@@ -105,9 +105,9 @@ def _rounds(run: RunDir, config: LoopConfig, until: dict[str, Any]) -> LoopResul
         this = Round(number, folder_of(out, number), config, asked, heldout, dtype, rounds)
         try:
             facts = run_round(this)
-        except Ending as ending:
-            if not rounds:
-                raise InputError(str(ending)) from ending
+        except (Ending, AuditStop) as ending:
+            if not rounds:  # there is no result yet, and so this is no end
+                raise (InputError(str(ending)) if isinstance(ending, Ending) else ending) from ending.__cause__
             stopped = str(ending)
             break
         rounds.append(facts)
