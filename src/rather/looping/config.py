@@ -320,9 +320,12 @@ def _placed(kind: type[Config], values: Mapping[str, Any], folder: Path) -> dict
             and isinstance(value, str | int | float)
             and not isinstance(value, bool)
         ):
-            made[name] = value = [value]
+            value = [value]
+            made[name] = value
         if "Path" in str(field.annotation):
-            made[name] = [folder / path for path in value] if isinstance(value, list) else _beside(folder, value)
+            made[name] = (
+                [_beside(folder, path) for path in value] if isinstance(value, list) else _beside(folder, value)
+            )
     return made
 
 
