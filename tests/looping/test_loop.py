@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rather.cli import main
 from rather.errors import AuditStop, ConfigError, InputError, RunDirError
 from rather.looping.config import LoopConfig
 from tests.conftest import WriteFile
@@ -190,3 +191,45 @@ def test_judgments_from_elsewhere_are_taken_once(files: Path, tiny: Path, write_
     two = run(files, values(tiny, judgments=["log.jsonl"])).rounds[1]
     assert two["votes"] == 1, "the others were taken before"
     assert file.is_file()
+
+
+def test_the_command_says_what_came_of_it(files: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = files / "small.toml"
+    file.write_text(
+        f'model = "{tiny}"\nquestions = "questions.txt"\nheldout = "heldout.txt"\ndtype = "fp32"\n'
+        'judge = "function:tiny_rewards:letters"\n[generate]\nn = 2\nmax_new_tokens = 6\n[train]\nlr = 0.001\n'
+        '[audit]\nallow = {all = "a test"}\n[evaluate]\nkl_samples = 2\n[result]\n',
+        encoding="utf-8",
+    )
+    assert main(["loop", str(file), "--out", str(files / "out"), "--rounds", "1", "--seed", "5"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("round 1: ")
+    assert said[1] == "stopped: one round is done"
+    assert said[-1] == f"report: {files / 'out' / 'report.html'}"
+    assert json.loads((files / "out/run.json").read_text())["config"]["seed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        ("model = ", "is not TOML"),
+        ('model = "m"\n', "questions"),
+        ('model = "m"\nquestions = "questions.txt"\njudge = ["length"]\n', "m"),
+        ('model = "{tiny}"\nquestions = "none.txt"\njudge = ["length"]\n', "none.txt: no such file"),
+        ('model = "{tiny}"\nquestions = "questions.txt"\njudge = ["function:tiny_rewards:lost"]\n', "lost"),
+        ('model = "{tiny}"\nquestions = "questions.txt"\njudge = ["length"]\n[result]\nsuite = "x.jsonl"\n', "x.jsonl"),
+    ],
+)
+def test_a_wrong_file_is_one_line_and_leaves_no_folder(
+    files: Path, tiny: Path, content: str | None, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = files / "small.toml"
+    if content is not None:
+        file.write_text(content.replace("{tiny}", str(tiny)), encoding="utf-8")
+    assert main(["loop", str(file), "--out", str(files / "out")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = [line for line in said.err.splitlines() if line.startswith("rather: ")]
+    assert message in line
+    assert not (files / "out").exists()

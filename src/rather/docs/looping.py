@@ -62,7 +62,8 @@ kl = 20                                    # nats an answer
 no_gain = true                             # once a round is not surely better than the one before
 ```
 
-Paths are relative to the file's folder, and reward functions are found beside it.
+Paths are relative to the file's folder, and reward functions are found beside it; a judge's own options (a model's folder, say) are
+as on the command line.
 
 ## What a loop leaves
 

@@ -284,6 +284,9 @@ def _table(kind: type[Config], name: str, values: Any, where: str, folder: Path)
         given["objective"] = "reward"
     if kind is PairConfig:
         given["heldout_share"] = 0.0
+    if isinstance(given.get("suite"), str | list):
+        listed = [given["suite"]] if isinstance(given["suite"], str) else given["suite"]
+        given["suite"] = [_beside(folder, name) if str(name).endswith(".jsonl") else name for name in listed]
     return kind.build(_placed(kind, given, folder), where=place)
 
 
@@ -330,4 +333,4 @@ def _placed(kind: type[Config], values: Mapping[str, Any], folder: Path) -> dict
 
 
 def _beside(folder: Path, value: Any) -> Any:
-    return folder / value if isinstance(value, str) and value.strip() else value
+    return str(folder / value) if isinstance(value, str) and value.strip() else value
