@@ -10,7 +10,11 @@ import pytest
 
 from rather.cli import main
 from rather.errors import AuditStop, ConfigError, InputError, RunDirError
+from rather.formats import read_pairs
 from rather.looping.config import LoopConfig
+from rather.model import Renderer, load
+from rather.model.ches import ches_scores
+from rather.training.prepare import tokenise
 from tests.conftest import WriteFile
 from tests.looping.small import run, values
 
@@ -73,6 +77,22 @@ def test_a_fixed_set_stands_beside_the_rounds_own_pairs(files: Path, tiny: Path,
     manifest = json.loads((files / "out/round-01/mix/manifest.json").read_text())
     assert manifest["fixed"] == round(facts["pairs"] / 3)
     assert facts["trained_pairs"] == facts["pairs"] + manifest["fixed"]
+
+
+def test_the_riskiest_pairs_are_left_out(files: Path, tiny: Path) -> None:
+    (facts,) = run(files, values(tiny, rounds=1, drop_risky=0.3)).rounds
+    folder = files / "out/round-01/risk"
+    kept, dropped = (
+        [json.loads(line) for line in (folder / name).read_text().splitlines()]
+        for name in ("pairs.jsonl", "dropped.jsonl")
+    )
+    assert len(dropped) == facts["dropped_as_risky"] == round(0.3 * facts["pairs"]) > 0
+    assert len(kept) == facts["trained_pairs"] == facts["pairs"] - len(dropped)
+    loaded = load(str(tiny))
+    records = [*read_pairs(folder / "pairs.jsonl").pairs, *read_pairs(folder / "dropped.jsonl").pairs]
+    items, _ = tokenise(records, Renderer(loaded.tokenizer))
+    scores = ches_scores(loaded.model.eval(), [item.samples for item in items], by_length=True).tolist()
+    assert max(scores[: len(kept)]) <= min(scores[len(kept) :])
 
 
 def test_a_round_that_tells_nothing_apart_ends_the_loop(files: Path, tiny: Path) -> None:

@@ -87,6 +87,7 @@ answers and judgments are kept one by one, training by its checkpoints.
 | on-policy | (always) | answers are those of the policy that the round before left |
 | stay near to | `reference` | `first`: the first model, kept. `previous`: the one that the round begins as |
 | begin as | `start` | `previous`: train on. `first`: the first model anew, best with `pairs = "all"` |
+| without risk | `drop_risky` | pairs whose learning would make the better answer less likely, too, are left out |
 | mixed | `[mix]` | a share of the pairs from a fixed file |
 | reward model | `[reward_model]` | trained in each round on what judges said in all rounds so far; it then judges every answer |
 | people | `[people]` | asked about chosen pairs of answers, and about some at random |

@@ -139,6 +139,9 @@ class LoopConfig(Config):
     """What a round stays near to: the first model, kept, or the one that the round begins as."""
     pairs: Literal["round", "all"] = "round"
     """What a round trains on: its own pairs, or those of all rounds so far."""
+    drop_risky: float = Field(default=0.0, ge=0, lt=1)
+    """Leave out this share of a round's pairs: those in which the two answers are so alike inside the model (CHES) that pushing the
+    rejected one down would push the chosen one down, too."""
     system_prompt: str | None = None
     """Put before questions without a system turn, in answering, training and verifying, and into the saved chat template."""
     dtype: Literal["auto", "fp32", "bf16"] = "auto"
@@ -196,6 +199,8 @@ class LoopConfig(Config):
 
     @model_validator(mode="after")
     def _can_act(self) -> LoopConfig:
+        if self.drop_risky and self.pair.rule == "list":
+            raise ConfigError('drop_risky is for pairs, and [pair] rule = "list" makes ranked lists')
         if self.start == "first" and self.reference == "previous":
             raise ConfigError(
                 'reference = "previous" does not go with start = "first": a round would begin as one model and stay near '
@@ -229,7 +234,8 @@ class LoopConfig(Config):
         for name in ("reward_model", "people", "mix"):
             if getattr(self, name) is not None:
                 raise ConfigError(f"[{name}] does not go with [online], where pairs are made and used at once")
-        for name, there in (("judgments", bool(self.judgments)), ("pairs", self.pairs == "all")):
+        idle = {"judgments": bool(self.judgments), "pairs": self.pairs == "all", "drop_risky": self.drop_risky > 0}
+        for name, there in idle.items():
             if there:
                 raise ConfigError(f"{name} does nothing with [online], where pairs are made and used at once")
         for name in (

@@ -23,6 +23,7 @@ from rather.looping.gathered import VOTES, taken_now, to_train_on
 from rather.looping.online import online
 from rather.looping.panel import signed, together, write_panel
 from rather.looping.people import ITEMS, ask
+from rather.looping.risky import without_risky
 from rather.looping.verifying import against, verify
 from rather.pairing.run import PAIRS, pair
 from rather.records import Question
@@ -139,8 +140,13 @@ def _learned(this: Round, facts: Facts) -> Sequence[Mapping[str, Any]]:
     if config.people is not None:
         _ask_people(this, sources, facts)
     _paired(this, sources, facts)
+    own = this.folder / "pair" / PAIRS
+    if config.drop_risky:
+        with this.step("risk") as folder:
+            facts["dropped_as_risky"] = without_risky(folder, own, this.trained_from, config)
+        own = folder / PAIRS
     with this.step("mix") as folder:
-        file = to_train_on(folder, this.folder / "pair" / PAIRS, this.earlier, config, seed=this.seed)
+        file = to_train_on(folder, own, this.earlier, config, seed=this.seed)
     _audited(this, file, facts)
     with this.step("train") as folder:
         result = train(
