@@ -19,7 +19,7 @@ from rather.cli import main
 from tests.conftest import WriteFile
 from tests.tiny import make_model
 
-COMMANDS = ["demo", "generate", "train", "audit", "preview", "evaluate", "merge", "report", "chat"]
+COMMANDS = ["demo", "generate", "train", "audit", "preview", "evaluate", "loop", "merge", "report", "chat"]
 ROWS = [{"prompt": f"Question {i}?", "chosen": f" It is {i}.", "rejected": f" Ask {i + 9} others!"} for i in range(8)]
 CHAT = {
     "prompt": [{"role": "user", "content": "Hi"}],
@@ -345,6 +345,7 @@ def test_output_on_a_full_device_is_one_line(tiny: Path, write_file: WriteFile) 
         ("audit", "rather.training.gate"),
         ("preview", "rather.training.preview"),
         ("evaluate", "rather.evaluation.run"),
+        ("loop", "rather.looping.run"),
         ("merge", "rather.training.adapter"),
         ("chat", "rather.chatting"),
     ],
@@ -353,10 +354,12 @@ def test_every_option_of_a_function_is_one_of_its_command(command: str, home: st
     """The same verbs with the same names and defaults: neither door may lack what the other has."""
     function = inspect.signature(getattr(importlib.import_module(home), command)).parameters
     flags = inspect.signature(getattr(importlib.import_module(f"rather.commands.{command}"), command)).parameters
-    only_flags = {"evaluate": {"prompts", "identity_prompts"}, "train": {"sweep"}, "audit": {"lang"}}.get(
+    only_flags = {
+        "evaluate": {"prompts", "identity_prompts"}, "train": {"sweep"}, "audit": {"lang"}, "loop": {"rounds", "seed"},
+    }.get(command, set())  # fmt: skip
+    only_function = {"train": {"options"}, "evaluate": {"questions", "options"}, "loop": {"options"}}.get(
         command, set()
     )
-    only_function = {"train": {"options"}, "evaluate": {"questions", "options"}}.get(command, set())
     assert set(flags) - only_flags == set(function) - only_function
     for name in set(flags) & set(function):
         ours, theirs = flags[name].default, function[name].default

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
+from rather.cli import main
 from rather.errors import AuditStop, ConfigError, InputError, RunDirError
+from rather.formats import read_pairs
 from rather.looping.config import LoopConfig
+from rather.model import Renderer, load
+from rather.model.ches import ches_scores
+from rather.training.prepare import tokenise
 from tests.conftest import WriteFile
 from tests.looping.small import run, values
 
@@ -72,6 +77,22 @@ def test_a_fixed_set_stands_beside_the_rounds_own_pairs(files: Path, tiny: Path,
     manifest = json.loads((files / "out/round-01/mix/manifest.json").read_text())
     assert manifest["fixed"] == round(facts["pairs"] / 3)
     assert facts["trained_pairs"] == facts["pairs"] + manifest["fixed"]
+
+
+def test_the_riskiest_pairs_are_left_out(files: Path, tiny: Path) -> None:
+    (facts,) = run(files, values(tiny, rounds=1, drop_risky=0.3)).rounds
+    folder = files / "out/round-01/risk"
+    kept, dropped = (
+        [json.loads(line) for line in (folder / name).read_text().splitlines()]
+        for name in ("pairs.jsonl", "dropped.jsonl")
+    )
+    assert len(dropped) == facts["dropped_as_risky"] == round(0.3 * facts["pairs"]) > 0
+    assert len(kept) == facts["trained_pairs"] == facts["pairs"] - len(dropped)
+    loaded = load(str(tiny))
+    records = [*read_pairs(folder / "pairs.jsonl").pairs, *read_pairs(folder / "dropped.jsonl").pairs]
+    items, _ = tokenise(records, Renderer(loaded.tokenizer))
+    scores = ches_scores(loaded.model.eval(), [item.samples for item in items], by_length=True).tolist()
+    assert max(scores[: len(kept)]) <= min(scores[len(kept) :])
 
 
 def test_a_round_that_tells_nothing_apart_ends_the_loop(files: Path, tiny: Path) -> None:
@@ -190,3 +211,45 @@ def test_judgments_from_elsewhere_are_taken_once(files: Path, tiny: Path, write_
     two = run(files, values(tiny, judgments=["log.jsonl"])).rounds[1]
     assert two["votes"] == 1, "the others were taken before"
     assert file.is_file()
+
+
+def test_the_command_says_what_came_of_it(files: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = files / "small.toml"
+    file.write_text(
+        f'model = "{tiny}"\nquestions = "questions.txt"\nheldout = "heldout.txt"\ndtype = "fp32"\n'
+        'judge = "function:tiny_rewards:letters"\n[generate]\nn = 2\nmax_new_tokens = 6\n[train]\nlr = 0.001\n'
+        '[audit]\nallow = {all = "a test"}\n[evaluate]\nkl_samples = 2\n[result]\n',
+        encoding="utf-8",
+    )
+    assert main(["loop", str(file), "--out", str(files / "out"), "--rounds", "1", "--seed", "5"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("round 1: ")
+    assert said[1] == "stopped: one round is done"
+    assert said[-1] == f"report: {files / 'out' / 'report.html'}"
+    assert json.loads((files / "out/run.json").read_text())["config"]["seed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        ("model = ", "is not TOML"),
+        ('model = "m"\n', "questions"),
+        ('model = "m"\nquestions = "questions.txt"\njudge = ["length"]\n', "m"),
+        ('model = "{tiny}"\nquestions = "none.txt"\njudge = ["length"]\n', "none.txt: no such file"),
+        ('model = "{tiny}"\nquestions = "questions.txt"\njudge = ["function:tiny_rewards:lost"]\n', "lost"),
+        ('model = "{tiny}"\nquestions = "questions.txt"\njudge = ["length"]\n[result]\nsuite = "x.jsonl"\n', "x.jsonl"),
+    ],
+)
+def test_a_wrong_file_is_one_line_and_leaves_no_folder(
+    files: Path, tiny: Path, content: str | None, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = files / "small.toml"
+    if content is not None:
+        file.write_text(content.replace("{tiny}", str(tiny)), encoding="utf-8")
+    assert main(["loop", str(file), "--out", str(files / "out")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = [line for line in said.err.splitlines() if line.startswith("rather: ")]
+    assert message in line
+    assert not (files / "out").exists()

@@ -62,7 +62,8 @@ kl = 20                                    # nats an answer
 no_gain = true                             # once a round is not surely better than the one before
 ```
 
-Paths are relative to the file's folder, and reward functions are found beside it.
+Paths are relative to the file's folder, and reward functions are found beside it; a judge's own options (a model's folder, say) are
+as on the command line.
 
 ## What a loop leaves
 
@@ -86,6 +87,7 @@ answers and judgments are kept one by one, training by its checkpoints.
 | on-policy | (always) | answers are those of the policy that the round before left |
 | stay near to | `reference` | `first`: the first model, kept. `previous`: the one that the round begins as |
 | begin as | `start` | `previous`: train on. `first`: the first model anew, best with `pairs = "all"` |
+| without risk | `drop_risky` | pairs whose learning would make the better answer less likely, too, are left out |
 | mixed | `[mix]` | a share of the pairs from a fixed file |
 | reward model | `[reward_model]` | trained in each round on what judges said in all rounds so far; it then judges every answer |
 | people | `[people]` | asked about chosen pairs of answers, and about some at random |

@@ -166,11 +166,17 @@ def _judged(run: RunDir, asked: Asked, before: Sequence[Response], measured: Mea
     after = [answer.model_copy(update={"model": asked.model}) for answer in measured.after]
     write_jsonl(run.path / RESPONSES, response_rows([*before, *after]))
     folder = run.path / JUDGED_FOLDER
-    judge(
-        run.path / RESPONSES, by=asked.config.by, panel=asked.config.panel, out=folder, skip_bad=True,
-    )  # fmt: skip
+    both = list(zip(before, after, strict=True))
+    try:
+        judge(
+            run.path / RESPONSES, by=asked.config.by, panel=asked.config.panel, out=folder, skip_bad=True,
+        )  # fmt: skip
+    except InputError:
+        if any(new.text != old.text and new.text.strip() and old.text.strip() for old, new in both):
+            raise
+        return {}  # who compares answers finds none that differ
     verdicts = read_verdicts([folder])
-    add_unasked(verdicts, list(zip(before, after, strict=True)))
+    add_unasked(verdicts, both)
     return who_wins(verdicts, before[0].model) if verdicts.by_judge else {}
 
 

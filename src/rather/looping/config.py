@@ -139,6 +139,9 @@ class LoopConfig(Config):
     """What a round stays near to: the first model, kept, or the one that the round begins as."""
     pairs: Literal["round", "all"] = "round"
     """What a round trains on: its own pairs, or those of all rounds so far."""
+    drop_risky: float = Field(default=0.0, ge=0, lt=1)
+    """Leave out this share of a round's pairs: those in which the two answers are so alike inside the model (CHES) that pushing the
+    rejected one down would push the chosen one down, too."""
     system_prompt: str | None = None
     """Put before questions without a system turn, in answering, training and verifying, and into the saved chat template."""
     dtype: Literal["auto", "fp32", "bf16"] = "auto"
@@ -196,6 +199,8 @@ class LoopConfig(Config):
 
     @model_validator(mode="after")
     def _can_act(self) -> LoopConfig:
+        if self.drop_risky and self.pair.rule == "list":
+            raise ConfigError('drop_risky is for pairs, and [pair] rule = "list" makes ranked lists')
         if self.start == "first" and self.reference == "previous":
             raise ConfigError(
                 'reference = "previous" does not go with start = "first": a round would begin as one model and stay near '
@@ -215,6 +220,11 @@ class LoopConfig(Config):
             raise ConfigError(f"reference does nothing in the loss {self.train.loss}, which has none; leave it out")
         if self.train.ref_sync_steps is not None and self.reference == "first":
             raise ConfigError('[train] ref_sync_steps moves the reference: say reference = "previous"')
+        for name, table in (("evaluate", self.evaluate), ("result", self.result)):
+            if "identity" in table.suite:
+                raise ConfigError(
+                    f"[{name}] suite identity needs a name to look for; ask it with `rather evaluate --name`"
+                )
         self._online_can_act()
         return self
 
@@ -224,7 +234,8 @@ class LoopConfig(Config):
         for name in ("reward_model", "people", "mix"):
             if getattr(self, name) is not None:
                 raise ConfigError(f"[{name}] does not go with [online], where pairs are made and used at once")
-        for name, there in (("judgments", bool(self.judgments)), ("pairs", self.pairs == "all")):
+        idle = {"judgments": bool(self.judgments), "pairs": self.pairs == "all", "drop_risky": self.drop_risky > 0}
+        for name, there in idle.items():
             if there:
                 raise ConfigError(f"{name} does nothing with [online], where pairs are made and used at once")
         for name in (
@@ -238,6 +249,8 @@ class LoopConfig(Config):
         ):
             if name in self.train.model_fields_set:
                 raise ConfigError(f"[train] {name} does nothing with [online]; leave it out")
+        if self.generate.backend != "transformers":
+            raise ConfigError("[generate] backend does not go with [online], which answers in its own process")
         if self.pair.model_fields_set - {"heldout_share"}:
             raise ConfigError("[pair] does nothing with [online], which takes the best answer and the worst")
         if any("kl" in FACTS[name].needs or name == "kto" for name, _ in self.train.terms) or not self.has_reference:
@@ -272,15 +285,15 @@ def _table(kind: type[Config], name: str, values: Any, where: str, folder: Path)
     if own is not None:
         raise ConfigError(f"{place}{own} does nothing here: {_instead(own)}")
     if kind is RewardTable and "train" in given:
-        inner = _table(TrainConfig, f"{name}.train", given["train"], where, folder)
-        given["train"] = inner.changed({"objective": "reward"}) if "loss" in inner.model_fields_set else _reward(inner)
+        given["train"] = _table(TrainConfig, f"{name}.train", given["train"], where, folder)
+    if name == "reward_model.train":
+        given["objective"] = "reward"
     if kind is PairConfig:
         given["heldout_share"] = 0.0
+    if isinstance(given.get("suite"), str | list):
+        listed = [given["suite"]] if isinstance(given["suite"], str) else given["suite"]
+        given["suite"] = [_beside(folder, name) if str(name).endswith(".jsonl") else name for name in listed]
     return kind.build(_placed(kind, given, folder), where=place)
-
-
-def _reward(config: Config) -> TrainConfig:
-    return TrainConfig.build({**config.model_dump(include=config.model_fields_set), "objective": "reward"})
 
 
 def _instead(key: str) -> str:
@@ -316,11 +329,14 @@ def _placed(kind: type[Config], values: Mapping[str, Any], folder: Path) -> dict
             and isinstance(value, str | int | float)
             and not isinstance(value, bool)
         ):
-            made[name] = value = [value]
+            value = [value]
+            made[name] = value
         if "Path" in str(field.annotation):
-            made[name] = [folder / path for path in value] if isinstance(value, list) else _beside(folder, value)
+            made[name] = (
+                [_beside(folder, path) for path in value] if isinstance(value, list) else _beside(folder, value)
+            )
     return made
 
 
 def _beside(folder: Path, value: Any) -> Any:
-    return folder / value if isinstance(value, str) and value.strip() else value
+    return str(folder / value) if isinstance(value, str) and value.strip() else value

@@ -45,7 +45,7 @@ def reason_to_stop(rounds: Sequence[Facts], most: int, stop: StopConfig) -> str 
             said = ", ".join(f"{row['rate']:.0%} ({row['low']:.0%} to {row['high']:.0%})" for row in found)
             return f"round {number} is not surely better than the one before: win rate {said}"
     if number >= most:
-        return f"{most:,} rounds are done"
+        return f"{number:,} rounds are done" if number > 1 else "one round is done"
     if stop.minutes is not None:
         spent = [sum(facts["seconds"].values()) / 60 for facts in rounds]
         if sum(spent) + spent[-1] > stop.minutes:

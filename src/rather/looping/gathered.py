@@ -64,7 +64,8 @@ def to_train_on(out: Path, pairs: Path, earlier: Sequence[Mapping[str, Any]], co
         return pairs
     files = [pairs]
     if config.pairs == "all":
-        files = [*(Path(facts["folder"]) / "pair" / "pairs.jsonl" for facts in earlier), pairs]
+        step = pairs.parent.name  # what a round's own pairs are: those of its judgments, or what of them was no risk
+        files = [*(Path(facts["folder"]) / step / pairs.name for facts in earlier), pairs]
     inputs = {f"pairs {number}": hash_file(file) for number, file in enumerate(files, start=1)}
     settings: dict[str, Any] = {"seed": seed}
     if config.mix is not None:

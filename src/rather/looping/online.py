@@ -28,6 +28,8 @@ from rather.model import Completions, Loaded, Renderer, Sample, TokenPair, compl
 from rather.model.check import packing_is_exact
 from rather.progress import say, task
 from rather.records import Pair, Question, Rating, Response, content_id
+from rather.records.base import usable
+from rather.records.conversation import plain
 from rather.rundir import RunDir, atomic_file, atomic_folder, open_run, peak_memory_gb, read_manifest, sweep_scratch
 from rather.training.allocator import Heap, give_back_memory, keep_freed_memory
 from rather.training.baseline import Baseline
@@ -72,15 +74,20 @@ class Online:
     packed: bool
     seed: int
 
-    def fresh(self, questions: Sequence[Question], cycle: int) -> Fresh:
-        """Answer the questions, and take of each the best answer and the worst, where they differ in what the judges say."""
+    def fresh(self, questions: Sequence[Question], first: int) -> Fresh:
+        """Answer the questions, and take of each the best answer and the worst, where they differ in what the judges say.
+
+        first: how many were asked before.
+        """
         table = self.config.generate
+        each = table.n * len(table.temperature)
         prompts = [self.renderer.prompt_tokens(question.prompt) for question in questions]
         draws = [
-            Draw(place, temperature, self.seed * 1_000_003 + (cycle * len(questions) + place) * table.n + number)
+            Draw(place, temperature, self.seed * 1_000_003 + (first + place) * each + number)
             for place in range(len(questions))
-            for temperature in table.temperature
-            for number in range(table.n)
+            for number, temperature in enumerate(
+                temperature for temperature in table.temperature for _ in range(table.n)
+            )
         ]
         said: dict[int, Response] = {}
 
@@ -97,7 +104,6 @@ class Online:
             self.policy, prompts, draws, stops=self.renderer.stop_tokens, max_new_tokens=table.max_new_tokens,
             top_p=table.top_p, dtype=self.dtype, batch=table.batch, on_done=on_done,
         )  # fmt: skip
-        each = len(draws) // len(questions)
         groups = [[said[place * each + number] for number in range(each)] for place in range(len(questions))]
         return self._paired(groups)
 
@@ -131,7 +137,7 @@ class Online:
                 for rating in outcome.judgments:
                     if not isinstance(rating, Rating):
                         raise ConfigError(f"[online] takes judges that rate answers, and {member.signed} compares them")
-                    key = content_id([_plain(rating.prompt), rating.answer])
+                    key = content_id([plain(rating.prompt), rating.answer])
                     found.setdefault(key, []).append(rating.score)
         return {key: sum(said) / len(said) for key, said in found.items() if len(said) == len(self.judges)}
 
@@ -142,16 +148,20 @@ class Online:
 
 
 def _different(group: Sequence[Response]) -> Candidates | None:
-    """The answers that say something, each once; None where there are not two."""
-    once = {answer.text: answer for answer in group if answer.text.strip()}
+    """The answers that say something and can be kept as text, each once; None where there are not two."""
+    once = {answer.text: answer for answer in group if answer.text.strip() and _usable(answer.text)}
     if len(once) < 2:
         return None
     answers = tuple(once.values())
     return Candidates(group[0].question, answers, tuple(dict(group[0].question.tags) for _ in answers))
 
 
-def _plain(prompt: Any) -> Any:
-    return Question(prompt=prompt).id
+def _usable(text: str) -> bool:
+    try:
+        usable(text)
+    except ValueError:  # a NUL, or half a character
+        return False
+    return True
 
 
 def online(
@@ -228,7 +238,8 @@ def _updates(run: RunDir, this: Online, questions: Sequence[Question]) -> dict[s
         for step in range(done.step, table.updates, table.every):
             count = min(table.every, table.updates - step)
             began = time.monotonic()
-            fresh = this.fresh(_asked(questions, step, count * config.batch_pairs, this.seed), step)
+            first = step * config.batch_pairs
+            fresh = this.fresh(_asked(questions, first, count * config.batch_pairs, this.seed), first)
             sampled = time.monotonic() - began
             rows = list(_learned(this, optimizer, fresh, step, count))
             spent = time.monotonic() - began
@@ -283,12 +294,11 @@ def _learned(
         yield {"step": step + number + 1, "pairs": len(own), **stats.row()}
 
 
-def _asked(questions: Sequence[Question], step: int, count: int, seed: int) -> list[Question]:
+def _asked(questions: Sequence[Question], first: int, count: int, seed: int) -> list[Question]:
     """The next so many questions, in an order drawn anew for every time round."""
     found: list[Question] = []
-    place = step * count
     while len(found) < count:
-        turn, offset = divmod(place + len(found), len(questions))
+        turn, offset = divmod(first + len(found), len(questions))
         order = list(questions)
         random.Random(f"{seed}/{turn}").shuffle(order)
         found += order[offset : offset + count - len(found)]

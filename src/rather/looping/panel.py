@@ -32,13 +32,13 @@ def write_panel(path: Path, entries: Sequence[Mapping[str, Any]]) -> Path:
 
 
 def _table(entry: Mapping[str, Any]) -> str:
-    return "".join(f"{json.dumps(key)} = {_value(value)}\n" for key, value in entry.items())
+    return "".join(f"{_value(key)} = {_value(value)}\n" for key, value in entry.items())
 
 
 def _value(value: Any) -> str:
     """As TOML: its texts, numbers and lists are JSON's, but for tables and DEL."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_value(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{_value(key)} = {_value(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -23,6 +23,7 @@ from rather.looping.gathered import VOTES, taken_now, to_train_on
 from rather.looping.online import online
 from rather.looping.panel import signed, together, write_panel
 from rather.looping.people import ITEMS, ask
+from rather.looping.risky import without_risky
 from rather.looping.verifying import against, verify
 from rather.pairing.run import PAIRS, pair
 from rather.records import Question
@@ -133,34 +134,60 @@ def _learned(this: Round, facts: Facts) -> Sequence[Mapping[str, Any]]:
     if config.online is not None:
         _online(this, facts)
         return proxy
+    sources = _judged(this, questions, facts)
+    if config.reward_model is not None:
+        proxy, sources = _reward_model(this, facts)
+    if config.people is not None:
+        _ask_people(this, sources, facts)
+    _paired(this, sources, facts)
+    own = this.folder / "pair" / PAIRS
+    if config.drop_risky:
+        with this.step("risk") as folder:
+            facts["dropped_as_risky"] = without_risky(folder, own, this.trained_from, config)
+        own = folder / PAIRS
+    with this.step("mix") as folder:
+        file = to_train_on(folder, own, this.earlier, config, seed=this.seed)
+    _audited(this, file, facts)
+    with this.step("train") as folder:
+        result = train(
+            file, model=this.trained_from, out=folder, reference=this.reference,
+            config=config.train.changed(_training(this, config.train)), **_let_pass(config),
+        )  # fmt: skip
+        facts |= {"policy": str(folder / MODEL), "updates": result.updates, "last": result.last}
+        facts["trained_pairs"] = read_manifest(folder)["pairs"]
+    return proxy
+
+
+def _judged(this: Round, questions: Path, facts: Facts) -> list[Path]:
+    """The policy's answers, and what the judges say of them; nothing where people alone judge."""
+    config = this.config
     with this.step("generate") as folder:
         made = generate(questions, out=folder, model=this.began_as, config=_generating(this))
         facts["generated"] = {key: made.figures[key] for key in ("questions", "answers", "responses", "tokens")}
         facts["generated"]["distinct_2"] = made.figures["diversity"]["distinct_2"]
-    sources: list[Path] = []
-    if config.judge:
-        with this.step("judge") as folder:
-            limit = None if config.reward_model is None else config.reward_model.prompts
-            panel = write_panel(this.folder / "judge.toml", config.judge)
-            said = judge(this.folder / "generate", out=folder, panel=panel, limit=limit, skip_bad=True)
-            facts["judgments"], facts["not_judged"] = said.total, said.refused
-            sources.append(folder)
-    if config.reward_model is not None:
-        proxy, sources = _reward_model(this, facts)
-    if config.people is not None:
-        with this.step("people") as folder:
-            policies = [earlier["policy"] for earlier in this.earlier]
-            facts["people"] = ask(
-                folder,
-                this.folder / "generate" / RESPONSES,
-                sources,
-                policies,
-                config,
-                dtype=this.dtype,
-                seed=this.seed,
-            )
-        if config.people.wait and not (folder / VOTES).is_file():
-            raise Waiting(folder / ITEMS)
+    if not config.judge:
+        return []
+    with this.step("judge") as folder:
+        limit = None if config.reward_model is None else config.reward_model.prompts
+        panel = write_panel(this.folder / "judge.toml", config.judge)
+        said = judge(this.folder / "generate", out=folder, panel=panel, limit=limit, skip_bad=True)
+        facts["judgments"], facts["not_judged"] = said.total, said.refused
+    return [folder]
+
+
+def _ask_people(this: Round, sources: Sequence[Path], facts: Facts) -> None:
+    """Write what people are asked. Raises Waiting where their votes are waited for."""
+    answers = this.folder / "generate" / RESPONSES
+    policies = [earlier["policy"] for earlier in this.earlier]
+    with this.step("people") as folder:
+        facts["people"] = ask(folder, answers, sources, policies, this.config, dtype=this.dtype, seed=this.seed)
+    if this.config.people is not None and this.config.people.wait and not (folder / VOTES).is_file():
+        raise Waiting(folder / ITEMS)
+
+
+def _paired(this: Round, sources: Sequence[Path], facts: Facts) -> None:
+    """Pairs of what the judges said and of what has come from elsewhere. Raises Ending where there is none."""
+    config = this.config
     with this.step("pair") as folder:
         votes = taken_now(this.folder, this.earlier, config, this.folder / "people")
         facts["votes"] = votes.count
@@ -169,20 +196,7 @@ def _learned(this: Round, facts: Facts) -> Sequence[Mapping[str, Any]]:
             paired = pair([*sources, *votes.files], out=folder, skip_bad=True, config=pairing)
         except NothingToPair as error:
             raise Ending(f"there is nothing left to learn from: {error}") from error
-        facts["pairs"] = paired.counts["written"]
-        facts["dropped"] = paired.counts["dropped"]
-    with this.step("mix") as folder:
-        file = to_train_on(folder, this.folder / "pair" / PAIRS, this.earlier, config, seed=this.seed)
-    _audited(this, file, facts)
-    with this.step("train") as folder:
-        result = train(
-            file, model=this.trained_from, out=folder, reference=this.reference, intended=config.audit.intended,
-            allow=config.audit.allow, thresholds=config.audit.thresholds,
-            config=config.train.changed(_training(this, config.train)),
-        )  # fmt: skip
-        facts |= {"policy": str(folder / MODEL), "updates": result.updates, "last": result.last}
-        facts["trained_pairs"] = read_manifest(folder)["pairs"]
-    return proxy
+        facts["pairs"], facts["dropped"] = paired.counts["written"], paired.counts["dropped"]
 
 
 def _online(this: Round, facts: Facts) -> None:
@@ -223,11 +237,9 @@ def _reward_model(this: Round, facts: Facts) -> tuple[Sequence[Mapping[str, Any]
         except NothingToPair as error:
             raise Ending(f"the judges tell no two answers apart, so no reward model can be trained: {error}") from error
     with this.step("reward") as folder:
-        # What teaches it is judged by the gate of the policy's pairs: of a shortcut here the held-out judge will tell.
         result = train(
             this.folder / "reward-pairs" / PAIRS, model=table.model or this.config.model, out=folder,
-            intended=this.config.audit.intended, allow=this.config.audit.allow, thresholds=this.config.audit.thresholds,
-            config=table.train.changed(_training(this, table.train)),
+            config=table.train.changed(_training(this, table.train)), **_let_pass(this.config),
         )  # fmt: skip
         facts["reward"] = {"model": str(folder / MODEL), "pairs": read_manifest(folder)["pairs"], "last": result.last}
     with this.step("rejudge") as folder:
@@ -238,25 +250,28 @@ def _reward_model(this: Round, facts: Facts) -> tuple[Sequence[Mapping[str, Any]
 
 
 def _audited(this: Round, file: Path, facts: Facts) -> None:
-    """The gate. One that said stop is asked again: the thresholds may be others now."""
+    """The gate. One that said stop is asked again: the thresholds may be others now. Raises AuditStop."""
     config = this.config
     with this.step("audit") as folder:
         if (folder / MANIFEST).is_file() and read_manifest(folder)["verdict"] == "stop":
             remove_folder(folder)
         found = audit(
-            file, out=folder, model=this.trained_from, max_length=config.train.max_length, intended=config.audit.intended,
-            allow=config.audit.allow, thresholds=config.audit.thresholds,
-        )  # fmt: skip
+            file, out=folder, model=this.trained_from, max_length=config.train.max_length, **_let_pass(config)
+        )
     facts["audit"] = found.verdict
     facts["doubts"] = sorted({finding.check for finding in found.findings if finding.verdict != "pass"})
     stops = sorted({finding.check for finding in found.findings if finding.verdict == "stop"})
     if found.verdict == "stop":
-        why = f"the audit of round {this.number} says stop ({', '.join(stops)}): see {folder / 'audit.json'}"
-        if not this.earlier:
-            raise AuditStop(
-                f'{why}; mend what made the pairs, or let it pass with [audit] allow = {{{stops[0]} = "why"}}'
-            )
-        raise Ending(why)
+        raise AuditStop(
+            f"the audit of round {this.number} says stop ({', '.join(stops)}): see {folder / 'audit.json'}; mend what made the "
+            f'pairs, or let it pass with [audit] allow = {{{stops[0]} = "why"}}'
+        )
+
+
+def _let_pass(config: LoopConfig) -> Facts:
+    """What the gate is told, in a round's audit as in its training."""
+    table = config.audit
+    return {"intended": table.intended, "allow": table.allow, "thresholds": table.thresholds}
 
 
 def _generating(this: Round) -> Any:

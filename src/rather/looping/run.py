@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rather.errors import InputError
+from rather.errors import AuditStop, InputError
+from rather.evaluation.harness import require_lm_eval
+from rather.evaluation.suites import load_suites
+from rather.judging.options import members_of_entries
 from rather.looping import questions as asking
 from rather.looping.config import NEUTRAL, LoopConfig
 from rather.looping.deciding import best_of, over_optimised, reason_to_stop
+from rather.looping.panel import together
 from rather.looping.people import moved
 from rather.looping.rounds import Ending, Facts, Round, Waiting, read_round, run_round
 from rather.looping.verifying import further
@@ -65,7 +69,7 @@ def loop(config: str | Path | LoopConfig, *, out: str | Path | None = None, **op
     config = config.changed(options)
     out = Path(out) if out is not None else Path("runs") / (file.stem if file is not None else "loop")
     require_usable(out)
-    load_tokenizer(config.model)  # a name that is none is said before a folder is made
+    _require_there(config)
     inputs = {"model": model_hash(config.model), "questions": asking.hashed(config)}
     if config.mix is not None:
         inputs["mix"] = hash_file(config.mix.pairs) if config.mix.pairs.is_file() else ""
@@ -81,6 +85,16 @@ def loop(config: str | Path | LoopConfig, *, out: str | Path | None = None, **op
             return LoopResult(out, _done(out), None, None, None, None, waiting.place)
 
 
+def _require_there(config: LoopConfig) -> None:
+    """What is named must be there before a folder is made: the model, suites, and whoever judges."""
+    load_tokenizer(config.model)
+    load_suites([*config.evaluate.suite, *config.result.suite])
+    if config.evaluate.lm_eval or config.result.lm_eval:
+        require_lm_eval()
+    for member in members_of_entries(together(config.judge, config.verify), where="judge "):
+        member.judge.inputs()
+
+
 def _rounds(run: RunDir, config: LoopConfig, until: dict[str, Any]) -> LoopResult:
     out, dtype = run.path, _dtype(config)
     asked, heldout = asking.split(config, out / QUESTIONS)
@@ -91,9 +105,9 @@ def _rounds(run: RunDir, config: LoopConfig, until: dict[str, Any]) -> LoopResul
         this = Round(number, folder_of(out, number), config, asked, heldout, dtype, rounds)
         try:
             facts = run_round(this)
-        except Ending as ending:
-            if not rounds:
-                raise InputError(str(ending)) from ending
+        except (Ending, AuditStop) as ending:
+            if not rounds:  # there is no result yet, and so this is no end
+                raise (InputError(str(ending)) if isinstance(ending, Ending) else ending) from ending.__cause__
             stopped = str(ending)
             break
         rounds.append(facts)

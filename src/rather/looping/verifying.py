@@ -78,13 +78,14 @@ def against(evaluated: Path, policy: str, before: Path | None, *, panel: Path, o
     judges = [member.signed for member in members_of((), {}, panel)]
     now = [answer for answer in _answers(evaluated / RESPONSES) if answer.model == policy]
     if before is None:
-        verdicts, old = read_verdicts([evaluated / JUDGED_FOLDER]), _others(evaluated / RESPONSES, policy)
+        judged = evaluated / JUDGED_FOLDER
+        verdicts = read_verdicts([judged]) if judged.is_dir() else Verdicts()
+        old = _others(evaluated / RESPONSES, policy)
     else:
         last = _others(before, None)
         old = [answer.model_copy(update={"model": PREVIOUS}) for answer in last]
         if all(new.text == was.text for new, was in zip(now, old, strict=True)):
             return {name: asdict(win_rate(np.full(len(now), 0.5))) for name in judges}
-        out.mkdir(exist_ok=True)
         file = out.parent / "both.jsonl"
         write_jsonl(file, response_rows([*old, *now]))
         judge(file, out=out, panel=panel, skip_bad=True)
