@@ -172,7 +172,13 @@ class Pressing(asyncio.Protocol):
         self._transport = transport
         self._send()
 
+    def stop(self) -> None:
+        """Vote no more once the vote under way is answered."""
+        self._until = 0.0
+
     def _send(self) -> None:
+        if not self._until:
+            return
         key = b"load-%d-%08d" % (os.getpid(), next(self._number))
         body = b'{"item":%d,"key":"%b","verdict":"a","seconds":1.5,"next":true}' % (self._item, key)
         self._sent = time.perf_counter()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rather.chatting import chat
+    from rather.collecting.run import signals
     from rather.demos.config import DemoConfig
     from rather.demos.identity import demo
     from rather.errors import RatherError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from rather.generation.config import GenerateConfig
     from rather.generation.run import generate
     from rather.judging.run import judge
+    from rather.looping.config import LoopConfig
+    from rather.looping.run import loop
     from rather.pairing.run import pair
     from rather.records import Message, Pair, Question, RankedList, Response, Single
     from rather.reporting import report
@@ -37,6 +40,7 @@ _HOMES = {
     "DemoConfig": "rather.demos.config",
     "EvaluateConfig": "rather.evaluation.config",
     "GenerateConfig": "rather.generation.config",
+    "LoopConfig": "rather.looping.config",
     "Message": "rather.records",
     "Pair": "rather.records",
     "Question": "rather.records",
@@ -55,12 +59,14 @@ _HOMES = {
     "judge": "rather.judging.run",
     "iter_examples": "rather.formats",
     "iter_judgments": "rather.formats",
+    "loop": "rather.looping.run",
     "merge": "rather.training.adapter",
     "pair": "rather.pairing.run",
     "preview": "rather.training.preview",
     "read_pairs": "rather.formats",
     "read_votes": "rather.formats",
     "report": "rather.reporting",
+    "signals": "rather.collecting.run",
     "sweep": "rather.training.sweep",
     "train": "rather.training.run",
     "write_pairs": "rather.formats",
@@ -70,6 +76,7 @@ __all__ = [
     "DemoConfig",
     "EvaluateConfig",
     "GenerateConfig",
+    "LoopConfig",
     "Message",
     "Pair",
     "Question",
@@ -88,12 +95,14 @@ __all__ = [
     "iter_examples",
     "iter_judgments",
     "judge",
+    "loop",
     "merge",
     "pair",
     "preview",
     "read_pairs",
     "read_votes",
     "report",
+    "signals",
     "sweep",
     "train",
     "write_pairs",

@@ -10,6 +10,7 @@ from importlib import import_module
 from cyclopts import CycloptsError
 
 from rather.app import app
+from rather.distributed.launch import is_first, require_alone
 from rather.errors import ConfigError, Interrupted, RatherError
 from rather.options import complaint, in_config_file, require_as_written, without_config
 
@@ -18,8 +19,8 @@ from rather.options import complaint, in_config_file, require_as_written, withou
 VERBS = {
     verb: f"rather.commands.{verb}"
     for verb in (
-        "annotate", "audit", "chat", "convert", "demo", "evaluate", "generate", "judge", "merge", "pair", "preview", "report",
-        "train",
+        "annotate", "audit", "chat", "convert", "demo", "evaluate", "generate", "judge", "loop", "merge", "pair", "preview",
+        "report", "signals", "train",
     )
 } | {"compare": "rather.commands.evaluate"}  # fmt: skip
 
@@ -44,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     for module in (VERBS[named],) if named in VERBS else VERBS.values():
         import_module(module)
     try:
+        if named in VERBS and named != "train":
+            require_alone(named)
         arguments, file = without_config(arguments)
         app.config = (*(() if file is None else (in_config_file(file),)), require_as_written)
         status = app(arguments, exit_on_error=False, print_error=False)
@@ -78,7 +81,8 @@ def _drop_stdout() -> None:
 
 
 def _fail(error: RatherError) -> int:
-    print(f"rather: {_one_line(str(error))}", file=sys.stderr)
+    if is_first() or error.speaks:  # of several ranks one speaks
+        print(f"rather: {_one_line(str(error))}", file=sys.stderr)
     return error.exit_status
 
 

@@ -38,7 +38,8 @@ class Config(BaseModel):
         """This config with some fields set anew, and checked as a whole."""
         if not options:
             return self
-        return type(self).build({**self.model_dump(include=self.model_fields_set), **options})
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self).build({**given, **options})
 
 
 # pydantic speaks of types as Python does; these are a user's words for them.

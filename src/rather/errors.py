@@ -2,7 +2,8 @@
 
     RatherError                 one sentence: what is wrong, where, and the cure; the CLI prints it and exits with 2
     ├── InputError              a file or a record that the user gave
-    │   └── RowError            one row of it (raised by a format, given a place by the reader)
+    │   ├── RowError            one row of it (raised by a format, given a place by the reader)
+    │   └── NothingToPair       judgments that make no pair: nothing in them tells two answers to one prompt apart
     ├── ConfigError             an option or config key: unknown, out of range, or unable to act with the others
     ├── ModelError              a model folder or hub id that cannot be used as asked
     │   └── DownloadError       the model (or its wheel) could not be fetched, or is not what it should be
@@ -13,7 +14,8 @@
     ├── JudgeError              a judge gave what cannot be used: replies without a verdict, a function that raised
     ├── AuditStop               the audit found that the pairs would teach the wrong thing
     ├── TrainError              training cannot start or go on
-    │   └── NonFiniteLoss       a loss or gradient is NaN or infinite
+    │   ├── NonFiniteLoss       a loss or gradient is NaN or infinite
+    │   └── RankLost            another rank of the run has failed, died, or stayed away too long
     └── Interrupted             Ctrl-C: the work so far is saved (exit status 130)
 
 Messages are whole sentences without a trailing stack of causes. Foreign errors are mapped where they happen and kept
@@ -27,6 +29,7 @@ class RatherError(Exception):
     """Base of all deliberate errors; `str(error)` is fit to show a user as it is."""
 
     exit_status = 2
+    speaks = False  # true for what a rank other than the first must print itself, for the first is not there
 
 
 class InputError(RatherError):
@@ -39,6 +42,10 @@ class RowError(InputError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class NothingToPair(InputError):
+    """Judgments that can be read make no pair."""
 
 
 class ConfigError(RatherError):
@@ -92,6 +99,10 @@ class NonFiniteLoss(TrainError):
         super().__init__(message)
         self.step = step
         self.pair_ids = pair_ids
+
+
+class RankLost(TrainError):
+    """Another rank of a run on several processes has failed, died, or stayed away too long."""
 
 
 class Interrupted(RatherError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +24,24 @@ def console() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+# Of several ranks of one run only the first speaks.
+_HUSHED = threading.Event()
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Within it nothing is said and no progress shown by this process."""
+    _HUSHED.set()
+    try:
+        yield
+    finally:
+        _HUSHED.clear()
+
+
 def say(message: str) -> None:
     """One line for the user."""
+    if _HUSHED.is_set():
+        return
     print(message, file=sys.stderr, flush=True)
 
 
@@ -69,6 +86,9 @@ class _Bar(Task):
 def task(title: str, total: int, *, done: int = 0) -> Iterator[Task]:
     """Show progress on `title` until the block ends."""
     out = console()
+    if _HUSHED.is_set():
+        yield Task(title, total, done)
+        return
     if not out.is_terminal:
         yield _Line(title, total, done)
         return

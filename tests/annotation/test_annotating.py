@@ -82,8 +82,14 @@ def voted_skip(store: Store, form: dict[str, str]) -> Any:
         assert "Question 1?" in asker.get("/task").text
         past = asker.get("/votes").text
         assert "Finnish" in past
-        assert "/votes/1" not in past  # a skip is no vote, and there is nothing to revise
         ((kind, body),) = said(served)
+        again = asker.get("/votes/1")
+        assert "You skipped this before" in again.text
+        asker.form("/votes/1", {**form_of(again), "say": "skip", "reason": "other"})
+        revised = asker.form("/votes/1", {**form_of(asker.get("/votes/1")), "verdict": "b"})
+        assert (revised.status, revised.headers["location"]) == (303, "/votes")
+        assert [kind for kind, _ in said(served)] == ["skipped", "skipped", "voted"]
+        assert "Finnish" not in asker.get("/votes").text
         assert kind == "skipped"
         return body
 

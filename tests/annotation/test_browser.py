@@ -105,6 +105,25 @@ def test_undo_puts_another_vote_in_its_place(browser: Any, sqlite: Store) -> Non
         ]  # fmt: skip
 
 
+def test_undo_of_a_skip(browser: Any, sqlite: Store) -> None:
+    with seen(browser, sqlite, comparisons(3)) as at:
+        press(at, "s", "2")
+        at.page.get_by_role("button", name="Skip this task").press("Enter")
+        at.wait_for_task("Question 1?")
+        press(at, "z")
+        at.wait_for_task("Question 0?")
+        at.page.get_by_text("Vote, or skip it again").wait_for()
+        press(at, "b")
+        at.wait_for_task("Question 1?")
+        press(at, "z")
+        at.wait_for_task("Question 0?")
+        press(at, "t")
+        at.wait_for_task("Question 1?")
+        found = [(kind, json.loads(body).get("verdict")) for kind, body in at.wait_for_votes(3)]
+        assert found == [("skipped", None), ("voted", "b"), ("revised", "tie")]
+        assert at.page.locator("#yours").text_content() == "1"
+
+
 def test_keys_are_changed_and_switched_off(browser: Any, sqlite: Store) -> None:
     with seen(browser, sqlite, comparisons(4)) as at:
         press(at, "?")
@@ -250,6 +269,55 @@ def test_votes_that_waited_outlive_the_page(browser: Any, sqlite: Store) -> None
         at.page.unroute("**/task")
         at.page.reload()
         at.wait_for_task("Question 1?")  # not again what was voted on
+        assert [body["verdict"] for body in said(at)] == ["a"]
+
+
+def test_a_reload_without_a_network_loses_nothing(browser: Any, sqlite: Store) -> None:
+    with seen(browser, sqlite, comparisons(5)) as at:
+        at.page.wait_for_timeout(300)  # two tasks are fetched ahead
+        at.page.context.set_offline(True)
+        press(at, "a")
+        at.wait_for_task("Question 1?")
+        at.page.get_by_text("1 of your votes wait").wait_for()
+        press(at, "c")
+        at.page.keyboard.type("half a thought")
+        with pytest.raises(Exception, match="ERR_INTERNET_DISCONNECTED"):
+            at.page.reload()
+        assert at.votes() == []
+        at.page.context.set_offline(False)
+        at.page.goto(f"{at.at}/task")
+        at.wait_for_task("Question 1?")  # not again what was voted on
+        assert at.page.locator("textarea[name=comment]").input_value() == "half a thought"
+        press(at, "Escape", "b")
+        assert [body["verdict"] for body in said(at, 2)] == ["a", "b"]
+        assert at.page.evaluate("Object.keys(localStorage).filter((name) => name.includes('vote'))") == []
+
+
+def test_a_server_that_is_away_and_comes_back(browser: Any, sqlite: Store) -> None:
+    with seen(browser, sqlite, comparisons(4)) as at:
+        at.page.wait_for_timeout(300)
+        at.page.route("**/*", lambda route: route.fulfill(status=502, body="no server behind this proxy"))
+        press(at, "a")
+        at.wait_for_task("Question 1?")
+        press(at, "b")
+        at.page.get_by_text("2 of your votes wait").wait_for()
+        at.page.unroute("**/*")
+        at.page.get_by_text("Connected again").wait_for()
+        assert [body["verdict"] for body in said(at, 2)] == ["a", "b"]
+        assert at.page.locator("#yours").text_content() == "2"
+
+
+def test_a_browser_that_keeps_nothing_asks_before_the_page_is_left(browser: Any, sqlite: Store) -> None:
+    leaves = "!window.dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+    with seen(browser, sqlite, comparisons(3)) as at:
+        at.page.evaluate("Storage.prototype.setItem = () => { throw new Error('full'); }")
+        at.page.context.set_offline(True)
+        press(at, "a")
+        at.page.get_by_text("1 of your votes wait").wait_for()
+        assert at.page.evaluate(leaves)
+        at.page.context.set_offline(False)
+        at.page.get_by_text("Connected again").wait_for()
+        assert not at.page.evaluate(leaves)
         assert [body["verdict"] for body in said(at)] == ["a"]
 
 

@@ -10,12 +10,14 @@ import pytest
 from rather.annotation.accounts import Account, add_account
 from rather.annotation.desk import Desk
 from rather.annotation.exporting import iter_votes
-from rather.annotation.overseeing.adjudication import decisions, disputes, in_words, opinions, seen_as
+from rather.annotation.overseeing.adjudication import decisions, disputes, opinions, seen_as
 from rather.annotation.overseeing.gain import difference, gain_of_choice
 from rather.annotation.replay import DOUBTS
 from rather.annotation.settings import Project, load_project, save_setting
 from rather.annotation.store import Store
 from rather.annotation.tasks import Item, Vote
+from rather.annotation.web.telling import told
+from rather.annotation.web.texts import texts
 from rather.errors import ConfigError, RequestError
 from tests.annotation.asking import comparisons, fill
 from tests.annotation.test_desk import at_desk, people, shown, vote_on
@@ -159,11 +161,11 @@ def test_what_is_decided_is_asked_no_more(store: Store) -> None:
 def test_opinions_name_nobody_and_turn_with_the_order(sqlite: Store) -> None:
     item, _ = disputed(sqlite)
     said = opinions(sqlite, item)
-    assert sorted(in_words(one.said, 2) for one in said) == ["A is better", "B is better"]
+    assert sorted(told(texts("en"), one.said) for one in said) == ["A is better", "B is better"]
     assert seen_as({"verdict": "a"}, [1, 0]) == {"verdict": "b"}
     assert seen_as({"ranks": [1, 2, 3]}, [2, 0, 1]) == {"ranks": [3, 1, 2]}
-    assert in_words({"ranks": [2, 1, 1]}, 3) == "B = C > A"
-    assert in_words({"scores": {"tone": 2}}, 1) == "tone 2"
+    assert told(texts("en"), {"ranks": [2, 1, 1]}) == "B = C > A"
+    assert told(texts("en"), {"scores": {"tone": 2, "overall": 1}}) == "Overall 1, tone 2"
 
 
 def test_the_gain_is_measured_against_the_random_arm(sqlite: Store) -> None:
@@ -209,4 +211,4 @@ def test_ratings_and_rankings_may_be_disputed(sqlite: Store) -> None:
 
     at_desk(sqlite, act)
     (one,) = disputes(sqlite, 0.75)
-    assert sorted(in_words(said.said, 1) for said in opinions(sqlite, one.item)) == ["overall 1", "overall 5"]
+    assert sorted(told(texts("en"), said.said) for said in opinions(sqlite, one.item)) == ["Overall 1", "Overall 5"]

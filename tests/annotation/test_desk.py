@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from rather.annotation.accounts import Account, add_account
-from rather.annotation.desk import Desk, Shown
+from rather.annotation.desk import Desk
+from rather.annotation.overseeing.survey import survey
+from rather.annotation.receipts import Shown
 from rather.annotation.store import Store
 from rather.annotation.tasks import Item, Vote
 from rather.errors import RequestError, StoreError
@@ -169,6 +171,60 @@ def test_skipping_is_on_record_and_the_item_goes_to_others(store: Store) -> None
     assert [kind for kind, _, _ in stored(store)] == ["viewed", "skipped", "viewed"]
 
 
+def test_a_skip_is_taken_back_by_a_vote(store: Store) -> None:
+    fill(store, comparisons(2))
+    one, _ = people(store, 2)
+
+    async def act(desk: Desk) -> None:
+        first = await shown(desk, one)
+        await desk.skip(one, first.item.id, "unclear", "key-00000001")
+        again = await desk.past(one, first.item.id)
+        assert (again.kind, again.said, again.shown) == ("skipped", {"reason": "unclear"}, first)
+        await desk.skip(one, first.item.id, "broken", "key-00000002")
+        assert [past.said["reason"] for past in await desk.history(one)] == ["broken"]
+        assert desk.progress(one).skipped == 1
+
+    async def after_a_restart(desk: Desk) -> None:
+        assert desk.progress(one).skipped == 1
+        item = (await desk.past(one, (await desk.history(one))[0].shown.item.id)).shown.item.id
+        receipts = await asyncio.gather(*(desk.revise(one, vote_on(item, "key-00000003")) for _ in range(3)))
+        assert len(set(receipts)) == 1
+        assert (desk.progress(one).skipped, desk.progress(one).voted, desk.progress(one).finished) == (0, 1, 1)
+        await desk.revise(one, vote_on(item, "key-00000004", verdict="tie"))
+        assert [(past.kind, past.said["verdict"]) for past in await desk.history(one)] == [("revised", "tie")]
+        with pytest.raises(RequestError, match="not yours"):
+            await desk.skip(one, item, "", "key-00000005")
+
+    async def counted(desk: Desk) -> tuple[int, int]:
+        return desk.progress(one).skipped, desk.progress(one).voted
+
+    at_desk(store, act)
+    at_desk(store, after_a_restart)
+    assert at_desk(store, counted) == (0, 1)
+    kinds = [kind for kind, _, _ in stored(store)]
+    assert kinds == ["viewed", "skipped", "skipped", "voted", "revised"]
+    assert [row["skipped"] for row in survey(store)["people"]] == [0, 0]
+
+
+def test_a_skip_is_not_taken_back_where_others_have_finished(store: Store) -> None:
+    fill(store, comparisons(1))
+    one, two = people(store, 2)
+
+    async def act(desk: Desk) -> None:
+        item = (await shown(desk, one)).item.id
+        await desk.skip(one, item, "", "key-00000001")
+        await shown(desk, two)
+        with pytest.raises(RequestError, match="others finished it"):  # it is reserved
+            await desk.revise(one, vote_on(item, "key-00000002"))
+        await desk.vote(two, vote_on(item))
+        with pytest.raises(RequestError, match="others finished it"):
+            await desk.revise(one, vote_on(item, "key-00000002"))
+        assert desk.progress(one).skipped == 1
+
+    at_desk(store, act)
+    assert [kind for kind, _, _ in stored(store)] == ["viewed", "skipped", "viewed", "voted"]
+
+
 def test_a_vote_can_be_revised_and_the_old_one_stays(store: Store) -> None:
     fill(store, comparisons(1))
     one, two = people(store, 2)
@@ -219,7 +275,7 @@ def test_gold_is_told_right_or_wrong_whatever_the_order(sqlite: Store, better: s
             desk.queue.project = desk.project.changed({"gold_every": 2})
             item = None
             for turn in range(50):  # gold is due at turns that nobody can foresee
-                desk.queue.viewer(person.id).skipped = turn
+                desk.queue.viewer(person.id).passed = set(range(1000, 1000 + turn))
                 item = await desk.next(person)
                 if item is not None:
                     break

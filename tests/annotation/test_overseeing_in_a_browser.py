@@ -12,7 +12,7 @@ import pytest
 
 from rather.annotation.accounts import add_account
 from rather.annotation.store import Store
-from rather.annotation.web.owner.surveying import Survey
+from rather.annotation.web.owner.surveying import Kept
 from tests.annotation.asking import PASSWORD, Served, comparisons, fill, serving
 from tests.annotation.browsing import PHONE, WIDE
 from tests.annotation.test_annotating import RANK, RATE
@@ -207,7 +207,7 @@ def test_items_come_by_an_upload(browser: Any, served: Served, tmp_path: Path) -
 
 
 def test_the_board_renews_itself(browser: Any, served: Served) -> None:
-    served.site.surveys = Survey(fresh=0.0, patience=0.0)
+    served.site.surveys = Kept("survey", fresh=0.0, patience=0.0)
     olga = Person(browser, served, "olga")
     olga.page.clock.install()
     page = olga.go("/board")

@@ -17,16 +17,17 @@ from rather.annotation.store import Store
 from rather.annotation.tasks import Item
 from rather.annotation.web.owner.pages import OWNER_PAGES
 from rather.annotation.web.owner.showing import TABS, Shown
+from rather.annotation.web.texts import texts
 from rather.formats import iter_judgments
 from tests.annotation.asking import Answer, Asker, Served, comparisons, fill, serving
 
+GOLD = Item(0, "compare", "gold", "2 + 2?", ["4", "5"], gold={"verdict": "a"}, why="It is four.")
 RANK = {role: place for place, role in enumerate(ROLES[::-1])}  # annotator, adjudicator, owner
 
 
 @pytest.fixture
 def served(sqlite: Store) -> Iterator[Served]:
-    gold = Item(0, "compare", "gold", "2 + 2?", ["4", "5"], gold={"verdict": "a"}, why="It is four.")
-    fill(sqlite, [*comparisons(12), gold], overlap=2, gold_every=2)
+    fill(sqlite, [*comparisons(12), GOLD], overlap=2, gold_every=2)
     with serving(sqlite) as running:
         yield running
 
@@ -218,8 +219,37 @@ def test_the_export_is_every_vote_once(served: Served, tmp_path: Path) -> None:
 
 
 def test_numbers_in_words() -> None:
-    shown = Shown()
+    shown = Shown(texts("en"))
     assert shown.share({"value": 0.931, "low": 0.88, "high": 0.96}) == "93 % (88 to 96)"
     assert shown.number({"value": 0.456, "low": None, "high": None}) == "0.46"
     assert (shown.number(None), shown.seconds(8.24), shown.seconds(90)) == ("–", "8.2 s", "1.5 min")
     assert shown.when(0) == "1970-01-01 00:00 UTC"
+    assert Shown(texts("zh-Hant")).number({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.50（0.25 至 0.75）"
+
+
+@pytest.mark.parametrize("language", ["zh-Hans", "zh-Hant"])
+def test_the_pages_speak_the_readers_language(sqlite: Store, language: str) -> None:
+    fill(sqlite, [*comparisons(4), GOLD], overlap=2, overlap_max=3, gold_every=2, ask="uncertain", title="标题")
+    with serving(sqlite) as served:
+        votes(served.someone("a1"), 5, "first")
+        votes(served.someone("a2"), 5, "second")
+        owner = served.someone("o1", "owner")
+        owner.form("/people/invitations", {"role": "annotator", "uses": "3", "days": "2", "name": ""})
+        owner.headers["Accept-Language"] = "zh-TW" if language == "zh-Hant" else "zh-CN"
+        item = re.search(r'href="(/disputes/\d+)"', owner.get("/disputes").text)[1]
+        refused = owner.form("/project", {"overlap": "5", "overlap_max": "2"})
+        pages = {path: owner.get(path) for path in (*TABS, item)} | {"refused": refused}
+    for path, page in pages.items():
+        assert f'<html lang="{language}"' in page.text
+        said = re.sub(r"<(code|pre|script|svg)\b.*?</\1>", " ", page.text, flags=re.DOTALL)
+        while re.search(_ENGLISH, said):
+            said = re.sub(_ENGLISH, " ", said)
+        labels = " ".join(re.findall(r'aria-label="([^"]*)"', said))
+        left = set(re.findall(r"[A-Za-z][a-z]{2,}", html.unescape(re.sub(r"<[^>]+>", " ", said) + labels)))
+        assert left <= OF_THE_DATA, (path, left)
+
+
+OF_THE_DATA = {
+    "rather", "Krippendorff", "UTC", "Parquet", "Markdown", "Question", "first", "second", "test", "four", "overall",
+}  # fmt: skip
+_ENGLISH = re.compile(r'<(span|td) [^>]*lang="en"[^>]*>[^<]*</\1>')

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rather.annotation.queue import MOST_HELD, Held, Queue, Viewer
+from rather.annotation import queue as rooms
+from rather.annotation.queue import MOST_HELD, Queue
 from rather.annotation.settings import Project
+from rather.annotation.viewers import Held, Viewer
 
 NOW = 1000.0
 
@@ -193,6 +196,24 @@ def test_a_larger_overlap_opens_what_was_finished() -> None:
     assert [vote(queued, two), vote(queued, two), vote(queued, one)] == [1, 2, None]
 
 
+def test_what_is_long_is_done_in_slices_while_people_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms, "_SLICE", 3)
+    queued = queue(4, overlap=2)
+    one, two = queued.viewer(1), queued.viewer(2)
+    for _ in queued.adding(queued.in_order(range(5, 12))):
+        vote(queued, one)
+    assert (len(queued), one.voted) == (11, 3)
+    slices = queued.reconfiguring(queued.project.changed({"overlap": 1}))
+    for item in (6, 9, 3, 10):  # one before and one behind the slice that is done
+        next(slices)
+        queued.take(two, item)
+        queued.settle(item + 1)
+    assert list(slices) == []
+    before = (queued.finished, bytes(queued._wants), bytes(queued._open), bytes(queued._new))
+    queued.reconfigure(queued.project)  # all at once
+    assert before == (queued.finished, bytes(queued._wants), bytes(queued._open), bytes(queued._new))
+
+
 def test_a_reservation_from_before_a_restart_is_kept_or_remembered() -> None:
     queued = queue(2)
     one, two = queued.viewer(1), queued.viewer(2)
@@ -204,7 +225,7 @@ def test_a_reservation_from_before_a_restart_is_kept_or_remembered() -> None:
     assert queued.take(one, 1)
 
 
-STEP = st.tuples(st.sampled_from(["vote", "hold", "skip", "late", "wait"]), st.integers(1, 4))
+STEP = st.tuples(st.sampled_from(["vote", "hold", "skip", "back", "late", "wait"]), st.integers(1, 4))
 
 
 @given(steps=st.lists(STEP, max_size=80), items=st.integers(1, 6), overlap=st.integers(1, 4))
@@ -218,13 +239,15 @@ def test_whatever_people_do_no_item_gets_more_votes_than_it_wants_nor_two_of_one
         if step == "wait":
             now += 40
             continue
-        item = next(iter(viewer.lapsed), None) if step == "late" else hold(queued, viewer, now)
+        kept = {"late": viewer.lapsed, "back": viewer.passed}.get(step)
+        item = hold(queued, viewer, now) if kept is None else next(iter(kept), None)
         if item is None or step == "hold":
             continue
         if step == "skip":
-            queued.release(viewer, item, again=False)
+            queued.pass_by(viewer, item)
         elif queued.take(viewer, item):
             votes[item, id] += 1
+        assert not viewer.passed & {item for item, voter in votes if voter == id}
     assert all(count == 1 for count in votes.values())
     of_item = Counter(item for item, _ in votes)
     assert all(count <= overlap for count in of_item.values())

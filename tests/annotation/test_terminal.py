@@ -61,12 +61,15 @@ def test_votes_by_keys_and_the_last_one_anew(served: Served) -> None:
         assert "Question 0?" in str(app.query_one("#prompt", Static).render())
         await pilot.press("t")
         await pilot.press("s")
+        await pilot.press("u")
+        assert "Question 1?" in str(app.query_one("#prompt", Static).render())
+        await pilot.press("b")
         await pilot.press("x")
         assert "nothing to judge" in str(app.query_one("#prompt", Static).render())
 
     driven(served, act)
     kinds = [kind for kind, _ in said(served)]
-    assert kinds == ["voted", "revised", "skipped", "voted"]
+    assert kinds == ["voted", "revised", "skipped", "voted", "voted"]
     assert ['"verdict":"' + verdict in body for verdict, (_, body) in zip("at", said(served), strict=False)] == [
         True,
         True,

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import re
 import string
+from itertools import chain
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 pytest.importorskip("nh3", reason="pip install 'rather[annotate]'")
 
 import rather.annotation.web as web
+from rather.annotation.accounts import ROLES
+from rather.annotation.settings import Asking
+from rather.annotation.tasks import ItemKind, ItemRole
+from rather.annotation.web.owner.project import FIELDS
 from rather.annotation.web.texts import LANGUAGES, language_for, texts
+from rather.auditing import JUDGMENT_CHECKS
 from rather.errors import RequestError
 
 _FOLDER = Path(web.__file__).parent
@@ -32,13 +39,28 @@ def test_no_key_is_missing_and_none_is_left_over(language: str) -> None:
 
 def test_every_text_that_a_page_asks_for_is_there() -> None:
     keys = texts("en").said
-    for template in sorted((_FOLDER / "templates").glob("*.html")):
-        for asked in re.findall(r'\bt\("([\w.]+)"', template.read_text()):
+    for template in sorted((_FOLDER / "templates").rglob("*.html")):
+        found = re.findall(r'\bt(?:\.of)?\("([\w.]+)"(?: if [^"]+ else "([\w.]+)")?', template.read_text())
+        for asked in filter(None, chain(*found)):
             whole = asked in keys
             assert whole or any(key.startswith(asked) for key in keys), f"{template.name}: {asked}"
     script = "".join(file.read_text() for file in (_FOLDER / "static").glob("*.js"))
     for asked in [*re.findall(r"\btexts\.(\w+)", script), *re.findall(r'\bsay\("(\w+)"', script)]:
         assert f"work.{asked}" in keys, asked
+
+
+def test_what_pages_list_has_texts() -> None:
+    lists = {
+        "owner.role_": ROLES, "board.check_": JUDGMENT_CHECKS, "board.arm_": get_args(Asking), "setup.ask_": get_args(Asking),
+        "setup.": FIELDS, "help.": FIELDS, "items.kind_": get_args(ItemKind), "items.role_": get_args(ItemRole),
+    }  # fmt: skip
+    for head, names in lists.items():
+        for name in names:
+            assert f"{head}{name}" in texts("en").said
+    assert (texts("zh-Hant").of("log.action", "changed settings"), texts("en").of("log.action", "x y")) == (
+        "更改組態",
+        "x y",
+    )
 
 
 def test_a_browser_is_answered_in_its_language() -> None:

@@ -19,7 +19,7 @@ from rather.formats import (
     require_clean,
     write_refused,
 )
-from rather.records import Message, Pair
+from rather.records import Message, Pair, Single
 from tests.conftest import WriteFile
 
 GOOD = {"prompt": "Q", "chosen": "a", "rejected": "b"}
@@ -209,6 +209,31 @@ def test_conversations_with_one_answer_are_called_by_their_name(write_file: Writ
     )
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (
+            {"conversations": [], "kto_tag": True},
+            "a labelled conversation in ShareGPT form (it has conversations, kto_tag); write",
+        ),
+        ({"conversations": [], "label": True}, 'write it as "messages" of {"role", "content"}, with a "label"'),
+        (
+            {"messages": []},
+            'is one conversation that nobody has judged (it has messages); with a "label", true for a good',
+        ),
+    ],
+)
+def test_a_conversation_that_is_no_example_says_what_would_make_it_one(
+    write_file: WriteFile, row: dict[str, Any], said: str
+):
+    with pytest.raises(InputError) as caught:
+        read_pairs(write_file([row]))
+    assert said in str(caught.value)
+
+
 def test_unpaired_rows_are_no_pairs(shared_data: Callable[[str], Path]):
-    with pytest.raises(InputError, match=r'kto_en_demo\.json:1: has no "chosen" \(it has'):
-        read_pairs(shared_data("kto_en_demo.json"))
+    reading = read_pairs(shared_data("kto_en_demo.json"))
+    assert (reading.format, reading.rows, len(reading.records), reading.refused) == ("labelled turns", 300, 300, [])
+    assert sum(record.label for record in reading.records if isinstance(record, Single)) == 150
+    with pytest.raises(InputError, match=r"kto_en_demo\.json: holds single answers; here pairs are needed"):
+        load_pairs(shared_data("kto_en_demo.json"))

@@ -70,6 +70,39 @@ def test_an_answer_without_a_label_is_no_example(write_file: WriteFile):
     assert [refusal.reason for refusal in reading.refused] == ['has no "label"']
 
 
+ASKED, SAID = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "a"}
+
+
+def test_a_whole_conversation_with_a_label_is_the_same_example(write_file: WriteFile):
+    turns = {"messages": [ASKED, SAID, ASKED, SAID], "label": False, "weight": 2.0, "tags": {"k": "v"}}
+    reading = read_pairs(write_file([turns]))
+    (record,) = reading.records
+    (same,) = read_pairs(write_file([{**turns, "prompt": [ASKED, SAID, ASKED], "completion": [SAID]}])).records
+    assert (reading.format, reading.unread_columns) == ("labelled turns", {})
+    assert record.id == same.id
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"label": "good"}, "\"label\" is 'good'; it must be true for a good answer or false for a bad one"),
+        (
+            {"messages": [ASKED]},
+            '"messages" must be a question and more, and end with the assistant turn that "label" is about',
+        ),
+        ({"messages": [SAID]}, '"messages" must be a question and more'),
+        ({"messages": [ASKED, SAID, ASKED]}, '"messages" must be a question and more, and end with the assistant turn'),
+        ({"messages": "Q"}, '"messages" is a string; it must be text or a list of turns'),
+        ({"messages": []}, '"messages" is empty'),
+        ({"probability": 0.7}, 'has a "probability", which only a pair has; remove it'),
+    ],
+)
+def test_a_whole_conversation_that_cannot_be_used_says_why(write_file: WriteFile, change: dict[str, Any], said: str):
+    good = {"messages": [ASKED, SAID], "label": True}
+    (refusal,) = read_pairs(write_file([good, {**good, **change}])).refused
+    assert refusal.reason.startswith(said)
+
+
 def test_good_and_bad_of_one_answer_have_different_ids():
     good, bad = (Single(prompt="Q", completion="a", label=label) for label in (True, False))
     assert good.id != bad.id

@@ -145,6 +145,21 @@ def test_hostile_text_is_shown_and_not_obeyed(whole: Path) -> None:
     assert long in page.text
 
 
+def test_five_answers_of_a_kind_are_shown_and_the_rest_folded(whole: Path) -> None:
+    rows = [
+        {"prompt": f"{kind} {n}", "tags": {"kind": kind}, "before": "b", "after": "a", "ok": n > 0}
+        for kind, count in (("general", 5), ("identity", 7))
+        for n in range(count)
+    ]
+    fill(whole / "evaluate", samples=lines(rows))
+    text = Page(report(whole)).text
+    shown = text[text.index("What it says") :]
+    places = [shown.index(mark) for mark in ("identity questions (7)", "identity 4", "2 more identity", "identity 5")]
+    assert places == sorted(places)
+    assert "general questions (5)" in shown
+    assert "more general" not in shown
+
+
 def test_a_title_from_a_hostile_folder_name(tmp_path: Path) -> None:
     page = Page(report(fill(tmp_path / "小雅 <script>x", metrics=lines(METRICS))))
     assert "小雅 <script>x" in page.text

@@ -80,10 +80,10 @@ def test_the_best_state_is_that_of_the_lowest_loss(tiny: Path, tmp_path: Path, w
     kept: dict[str, torch.Tensor] = {}
     real = loop.save_best
 
-    def spied(folder: Path, model: torch.nn.Module, state: Any) -> None:
+    def spied(folder: Path, model: torch.nn.Module, state: Any, **options: Any) -> None:
         if state.step == best:
             kept.update({name: value.detach().clone() for name, value in model.named_parameters()})
-        real(folder, model, state)
+        real(folder, model, state, **options)
 
     patch = pytest.MonkeyPatch()
     patch.setattr(loop, "save_best", spied)

@@ -43,7 +43,7 @@ def model(tiny: Path) -> torch.nn.Module:
 
 
 def made(model: torch.nn.Module, pairs: list[TokenPair] = PAIRS, **changed: Any) -> reference.Reference:
-    options = {"cuts": CUTS, "weights": "abc", "dtype": torch.float32, "packed": True, **changed}
+    options = {"cuts": [CUTS], "weights": "abc", "dtype": torch.float32, "packed": True, **changed}
     return compute_reference(model, pairs, **options)
 
 
@@ -92,7 +92,7 @@ def test_a_second_run_computes_nothing(model: torch.nn.Module, cache: Path, caps
         {"weights": "other"},
         {"dtype": torch.bfloat16},
         {"packed": False},
-        {"cuts": [(0, 1), (2, 3)]},
+        {"cuts": [[(0, 1), (2, 3)]]},
         {"pairs": [pair(7), *PAIRS[1:]]},
     ],
     ids=lambda changed: next(iter(changed)),

@@ -10,93 +10,36 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rather.annotation.accounts import Account
+from rather.annotation.history import history, own_words, past
 from rather.annotation.priorities import WORTH
-from rather.annotation.queue import Queue, Viewer
+from rather.annotation.queue import Queue
+from rather.annotation.receipts import Past, Progress, Receipt, Shown
 from rather.annotation.replay import (
     LOOKED,
     agreed_share,
     build_queue,
     is_right,
     items_of,
-    order_by_worth,
+    ordered_by_worth,
     ready_batches,
     worth_of,
 )
 from rather.annotation.settings import Project, load_project
+from rather.annotation.shelf import Shelf
 from rather.annotation.store import Rows, Store
 from rather.annotation.tasks import Item, Vote, checked, order_for, turned
+from rather.annotation.viewers import Held, Viewer
 from rather.annotation.writer import EventRow, Writer
 from rather.errors import RequestError
-
-# Both halves name the condition of an index (one_vote, other_words), without which it is not used.
-_OWN = """
-SELECT id, at, kind, key, shown, body FROM events WHERE item = :item AND account = :account AND kind = 'voted'
-UNION ALL
-SELECT id, at, kind, key, shown, body FROM events
-WHERE item = :item AND account = :account AND kind IN ('revised', 'skipped', 'adjudicated')
-ORDER BY id
-"""
 
 _DECIDED = """
 SELECT id, at, account, key FROM events
 WHERE item = :item AND kind IN ('revised', 'skipped', 'adjudicated') AND kind = 'adjudicated'
 """
-
-_ITEM = "SELECT id, kind, role, body FROM items WHERE id = :id"
-_AHEAD = 64
-_CACHED = 512
-_CACHED_SIZE = 50_000
-
-
-@dataclass(frozen=True)
-class Shown:
-    """An item as one viewer sees it: answers in their order, nobody named."""
-
-    item: Item
-    order: list[int]
-
-    @property
-    def answers(self) -> list[str]:
-        return [self.item.answers[place] for place in self.order]
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What is on disk: the event's number and time; of a gold item, whether it was right and why."""
-
-    event: int
-    item: int
-    at: float
-    right: bool | None = None
-    why: str | None = None
-
-
-@dataclass(frozen=True)
-class Past:
-    """A vote or skip of one's own, as it stands now."""
-
-    shown: Shown
-    kind: str
-    said: dict[str, Any]
-    at: float
-    event: int
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an annotator is, and the project. `waiting`: nothing to do now, but items that others hold may come back."""
-
-    voted: int
-    skipped: int
-    items: int
-    finished: int
-    votes: int
-    failed: bool
 
 
 class Desk:
@@ -108,9 +51,9 @@ class Desk:
         self.queue: Queue = build_queue(store, self.project)
         self._batches = ready_batches(store)
         self._writer = Writer(store)
-        self._cache: dict[int, Item] = {}
+        self._shelf = Shelf(store, self.queue)
         self._deciding: set[int] = set()
-        self._reading = asyncio.Lock()
+        self._refreshing, self._taking_back = asyncio.Lock(), asyncio.Lock()
         self._pending: dict[tuple[int, int], tuple[str, asyncio.Future[Receipt]]] = {}
 
     def close(self) -> None:
@@ -125,32 +68,7 @@ class Desk:
 
     async def item(self, id: int) -> Item:
         """An item by its number. Raises RequestError."""
-        found = self._cache.get(id)
-        if found is not None:
-            return found
-        if self.queue.role_of(id) is None:
-            raise RequestError(f"there is no item {id}", status=404, code="no_item")
-        if self.store.quick:
-            return self._kept(self.store.read(_ITEM, id=id))[id]
-        async with self._reading:
-            if id in self._cache:  # somebody else who waited has brought it
-                return self._cache[id]
-            # Those behind it will be asked next, and one look at a database far away costs as much as fifty.
-            wanted = ", ".join(map(str, [id, *self.queue.behind(id, _AHEAD)]))
-            rows = await asyncio.to_thread(
-                self.store.read, f"SELECT id, kind, role, body FROM items WHERE id IN ({wanted})"
-            )
-            return self._kept(rows)[id]
-
-    def _kept(self, rows: Rows) -> dict[int, Item]:
-        """Items of rows; those that are not large stay in memory for the next who is shown them."""
-        found = {row[0]: Item.load(*row) for row in rows}
-        for row in rows:
-            if len(row[3]) < _CACHED_SIZE:
-                if len(self._cache) >= _CACHED:
-                    del self._cache[next(iter(self._cache))]
-                self._cache[row[0]] = found[row[0]]
-        return found
+        return await self._shelf.item(id)
 
     async def next(self, account: Account, but: Iterable[int] = ()) -> Shown | None:
         """What to ask next, reserved for this annotator; None where there is nothing (see `progress`).
@@ -175,12 +93,20 @@ class Desk:
     ) -> tuple[Receipt, Shown | None]:
         """Put a vote on record, once: the same key gives the same receipt. `ahead`: and what to ask next, in the same commit."""
         viewer = self.queue.viewer(account.id)
+        if vote.item in viewer.passed:  # how it was shown is in the store, and who reads there is overtaken
+            async with self._taking_back:
+                return await self._vote(account, viewer, vote, ahead, but)
+        return await self._vote(account, viewer, vote, ahead, but)
+
+    async def _vote(
+        self, account: Account, viewer: Viewer, vote: Vote, ahead: bool, but: Sequence[int]
+    ) -> tuple[Receipt, Shown | None]:
         before = await self._said_before(viewer, vote.item, vote.key)
         if before is not None:
             return before, await self.next(account, but) if ahead else None
         item = await self.item(vote.item)
         said = checked(vote, item, self.project)
-        held = viewer.held.get(vote.item) or viewer.lapsed.get(vote.item)
+        held = viewer.held.get(vote.item) or viewer.lapsed.get(vote.item) or await self._skipped(viewer, vote.item)
         if held is None:
             raise RequestError("this item was not shown to you", status=409, code="not_shown")
         if (account.id, vote.item) in self._pending or not self.queue.take(viewer, vote.item):
@@ -206,21 +132,20 @@ class Desk:
         return receipt, following
 
     async def skip(self, account: Account, item: int, reason: str, key: str) -> Receipt:
-        """Put on record that this annotator cannot judge an item; they are not asked it again."""
+        """Put on record that this annotator cannot judge an item; they are not asked it again, but may vote on it after all."""
         viewer = self.queue.viewer(account.id)
         before = await self._said_before(viewer, item, key)
         if before is not None:
             return before
-        held = viewer.held.get(item)
-        if held is None:
+        found = viewer.held.get(item) or await self._skipped(viewer, item)
+        if found is None or (account.id, item) in self._pending:
             raise _taken(item)
-        receipt = await self._written(account.id, "skipped", item, key, held.shown, {"reason": reason})
-        self.queue.release(viewer, item, again=False)
-        viewer.skipped += 1
+        receipt = await self._written(account.id, "skipped", item, key, found.shown, {"reason": reason})
+        self.queue.pass_by(viewer, item)
         return receipt
 
     async def revise(self, account: Account, vote: Vote) -> Receipt:
-        """Another vote in the place of one's own; the old one stays on record."""
+        """Another vote in the place of one's own vote or skip; the old one stays on record."""
         pending = self._pending.get((account.id, vote.item))
         if pending is not None and pending[0] == vote.key:
             return await asyncio.shield(pending[1])
@@ -229,6 +154,8 @@ class Desk:
             if key == vote.key:
                 return Receipt(event, vote.item, at)
         voted = next((row for row in rows if row[2] == "voted"), None)
+        if voted is None and rows and rows[-1][2] == "skipped":
+            return (await self.vote(account, vote))[0]
         if voted is None or (account.id, vote.item) in self._pending:
             raise RequestError("there is no vote of yours on this item to revise", status=409, code="no_vote")
         said, shown = checked(vote, item, self.project), json.loads(voted[4])
@@ -273,27 +200,11 @@ class Desk:
 
     async def history(self, account: Account, *, before: int | None = None, limit: int = 50) -> list[Past]:
         """One's own votes and skips, the latest first, each as it stands now; `before` an event's number."""
-        rows = await self.read(
-            "SELECT id, at, kind, item, shown, body FROM events e WHERE account = :account AND id < :before "
-            "AND kind <> 'viewed' AND kind <> 'adjudicated' AND NOT EXISTS (SELECT 1 FROM events later "
-            "WHERE later.item = e.item AND later.account = e.account AND later.kind IN ('revised', 'skipped', 'adjudicated') "
-            "AND later.kind = 'revised' AND later.id > e.id) ORDER BY id DESC LIMIT :limit",
-            account=account.id,
-            before=before or 2**62,
-            limit=limit,
-        )
-        return [
-            Past(Shown(await self.item(item), json.loads(shown)), kind, json.loads(body), at, id)
-            for id, at, kind, item, shown, body in rows
-        ]
+        return await history(self.read, self.item, account.id, before, limit)
 
     async def past(self, account: Account, item: int) -> Past:
-        """One's own vote on an item, as it stands now. Raises RequestError where there is none."""
-        votes = [row for row in await self._own(account.id, item) if row[2] in ("voted", "revised")]
-        if not votes:
-            raise RequestError("there is no vote of yours on this item to revise", status=404, code="no_vote")
-        event, at, kind, _key, shown, body = votes[-1]
-        return Past(Shown(await self.item(item), json.loads(shown)), kind, json.loads(body), at, event)
+        """What one said last of an item. Raises RequestError where that is nothing."""
+        return await past(self.read, self.item, account.id, item)
 
     def progress(self, account: Account) -> Progress:
         """How far this annotator is, and everybody."""
@@ -308,19 +219,27 @@ class Desk:
         )
 
     async def refresh(self) -> None:
-        """Take up what other processes changed: items that were imported, settings."""
-        new = await asyncio.to_thread(ready_batches, self.store) - self._batches
-        for batch in new:
-            for role, items in (await asyncio.to_thread(items_of, self.store, batch)).items():
-                self.queue.add(items, role=role)
-            self._batches.add(batch)
-        project = await asyncio.to_thread(load_project, self.store)
-        if project != self.project:
-            self.project = project
-            self.queue.reconfigure(project)
-        elif not (new and project.ask == "doubtful"):
-            return
-        order_by_worth(self.store, self.queue)
+        """Take up what other processes changed: items that were imported, settings.
+
+        What is long is read and put in order beside the event loop, and taken up a slice at a time.
+        """
+        async with self._refreshing:
+            new = await asyncio.to_thread(ready_batches, self.store) - self._batches
+            for batch in sorted(new):
+                for role, items in (await asyncio.to_thread(items_of, self.store, batch)).items():
+                    ordered = await asyncio.to_thread(self.queue.in_order, items) if role == "task" else items
+                    await _in_slices(self.queue.adding(ordered, role=role))
+                self._batches.add(batch)
+            project = await asyncio.to_thread(load_project, self.store)
+            if project != self.project:
+                self.project = project
+                await _in_slices(self.queue.reconfiguring(project))
+            elif not (new and project.ask == "doubtful"):
+                return
+            changes = self.queue.first.watch()
+            first = await asyncio.to_thread(ordered_by_worth, self.store, self.queue)
+            first.follow(changes)
+            self.queue.first = first
 
     async def _said_before(self, viewer: Viewer, item: int, key: str) -> Receipt | None:
         """The receipt of the same request, if it came before. Raises RequestError if another did."""
@@ -331,15 +250,25 @@ class Desk:
             return await asyncio.shield(pending[1])
         if not viewer.has_seen(item) or item in viewer.held:
             return None
-        for event, at, kind, known, shown, body in await self._own(viewer.id, item):
+        said = await self._own(viewer.id, item)
+        for event, at, kind, known, shown, body in said:
             if known == key and kind == "voted":
                 return self._receipt(await self.item(item), event, at, json.loads(body), json.loads(shown))
             if known == key:
                 return Receipt(event, item, at)
-        raise _taken(item)
+        if item not in viewer.passed:
+            raise _taken(item)
+        return None
 
     async def _own(self, account: int, item: int) -> Rows:
-        return await self.read(_OWN, account=account, item=item)
+        return await own_words(self.read, account, item)
+
+    async def _skipped(self, viewer: Viewer, item: int) -> Held | None:
+        """How an item was shown that this viewer skipped; None where they did not."""
+        if item not in viewer.passed:
+            return None
+        _, at, _, _, shown, _ = (await self._own(viewer.id, item))[-1]
+        return Held(0.0, json.loads(shown), at)
 
     async def _reserved(self, viewer: Viewer, id: int) -> tuple[Shown, list[EventRow]]:
         """An item for a viewer, and the event to be written if it was not theirs before."""
@@ -405,6 +334,12 @@ class Desk:
         if adaptive and agreed_share([json.dumps(vote, sort_keys=True) for vote in votes]) < self.project.agreement:
             self.queue.want_more(item.id, than=len(votes))
         worth_of(self.queue, item.id, votes)
+
+
+async def _in_slices(slices: Iterator[None]) -> None:
+    """Do something long a slice at a time; others are served in between."""
+    for _ in slices:
+        await asyncio.sleep(0)
 
 
 def _row(

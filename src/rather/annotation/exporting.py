@@ -19,7 +19,7 @@ from rather.records import Judgment
 _AS_THEY_STAND = """
 SELECT e.at, e.kind, e.shown, e.body, a.name, i.id, i.kind, i.role, i.body
 FROM events e JOIN items i ON i.id = e.item JOIN accounts a ON a.id = e.account
-WHERE e.kind IN ('voted', 'revised', 'adjudicated') AND NOT EXISTS (
+WHERE e.id >= :since AND i.role {roles} AND e.kind IN ('voted', 'revised', 'adjudicated') AND NOT EXISTS (
   SELECT 1 FROM events later WHERE later.item = e.item AND later.account = e.account AND later.id > e.id
   AND later.kind IN ('revised', 'skipped', 'adjudicated')
   AND later.kind = CASE e.kind WHEN 'adjudicated' THEN 'adjudicated' ELSE 'revised' END)
@@ -42,9 +42,18 @@ def iter_votes(store: Store) -> Iterator[list[Judgment]]:
         yield records
 
 
-def iter_votes_with_items(store: Store) -> Iterator[tuple[ItemRole, str, bool, list[Judgment]]]:
-    """The role of each vote's item, what kind of event it is, whether it is right (of gold), and its judgments."""
-    for at, event, shown, said, name, id, kind, role, body in store.stream(_AS_THEY_STAND):
+def iter_votes_with_items(
+    store: Store, *, since: int = 0, of: ItemRole | None = None
+) -> Iterator[tuple[ItemRole, str, bool, list[Judgment]]]:
+    """The role of each vote's item, what kind of event it is, whether it is right (of gold), and its judgments.
+
+    since  the number of an event: only what was said from there on
+    of     only votes on items of this role
+    """
+    roles = "IS NOT NULL" if of is None else f"= '{of}'"
+    for at, event, shown, said, name, id, kind, role, body in store.stream(
+        _AS_THEY_STAND.format(roles=roles), since=since
+    ):
         item, told, order = Item.load(id, kind, role, body), json.loads(said), json.loads(shown)
         right = item.gold is not None and is_right(item, told, order)
         yield item.role, event, right, _judgments(item, told, order, name, at, event)

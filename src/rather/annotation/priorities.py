@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -70,26 +70,49 @@ class Priorities:
     def __init__(self) -> None:
         self._order: list[tuple[float, int]] = []  # (−worth, item)
         self._worth: dict[int, float] = {}
+        self._changes: list[tuple[int, float | None]] | None = None
+
+    @classmethod
+    def of(cls, worth: Mapping[int, float]) -> Priorities:
+        """All of them at once, which costs a sort and not an insertion for each."""
+        made = cls()
+        made._worth = dict(worth)
+        made._order = sorted((-value, item) for item, value in worth.items())
+        return made
+
+    def watch(self) -> list[tuple[int, float | None]]:
+        """A list into which every change from now on is put, for one that is made meanwhile to take its place."""
+        self._changes = []
+        return self._changes
+
+    def follow(self, changes: Iterable[tuple[int, float | None]]) -> None:
+        """Change what another changed meanwhile."""
+        for item, worth in changes:
+            self.drop(item) if worth is None else self.put(item, worth)
 
     def __len__(self) -> int:
         return len(self._order)
 
     def put(self, item: int, worth: float) -> None:
         """Set what a vote on an item is worth."""
-        self.drop(item)
+        self._forget(item)
+        self._note(item, worth)
         self._worth[item] = worth
         insort(self._order, (-worth, item))
 
     def drop(self, item: int) -> None:
         """Forget an item."""
+        self._forget(item)
+        self._note(item, None)
+
+    def _note(self, item: int, worth: float | None) -> None:
+        if self._changes is not None:
+            self._changes.append((item, worth))
+
+    def _forget(self, item: int) -> None:
         worth = self._worth.pop(item, None)
         if worth is not None:
             del self._order[bisect_left(self._order, (-worth, item))]
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._order.clear()
-        self._worth.clear()
 
     def best(self, *, least: float = -math.inf, below: float = math.inf) -> Iterator[int]:
         """Items worth `least` or more and less than `below`, the best first."""

@@ -11,62 +11,19 @@ from __future__ import annotations
 import heapq
 import random
 from array import array
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from operator import ge
 
 from rather.annotation.priorities import WORTH, Priorities
 from rather.annotation.settings import Project
 from rather.annotation.tasks import ItemRole
+from rather.annotation.viewers import Held, Viewer
 
 MOST_HELD = 10
 """Items that one annotator may hold reserved at once: the one on the page, and some ahead for when the network drops."""
 
-MOST_LAPSED = 100
-
-
-@dataclass(slots=True)
-class Held:
-    """An item that is reserved for a viewer until `until` (monotonic seconds)."""
-
-    until: float
-    shown: list[int]
-    at: float  # when it was shown, as the clock on the wall says
-
-
-@dataclass(slots=True)
-class Viewer:
-    """What is known of one annotator's way through the queue."""
-
-    id: int
-    seen: bytearray = field(default_factory=bytearray)  # a bit for each item that they voted on, skipped or hold
-    held: dict[int, Held] = field(default_factory=dict)
-    lapsed: dict[int, Held] = field(
-        default_factory=dict
-    )  # reservations that ran out: their votes are taken where there is room
-    cursor: int = 0
-    arm: str | None = None  # how the last item was chosen, where the project asks by choice: "random", or the way
-    voted: int = 0
-    skipped: int = 0
-    asked: dict[str, int] = field(default_factory=dict)  # votes on gold and qualification items, by role
-    right: dict[str, int] = field(default_factory=dict)
-
-    def has_seen(self, item: int) -> bool:
-        byte = item >> 3
-        return byte < len(self.seen) and bool(self.seen[byte] >> (item & 7) & 1)
-
-    def mark(self, item: int) -> None:
-        byte = item >> 3
-        if byte >= len(self.seen):
-            self.seen.extend(bytes(byte + 1 - len(self.seen) + byte // 2))  # room to grow
-        self.seen[byte] |= 1 << (item & 7)
-
-    def unmark(self, item: int) -> None:
-        self.seen[item >> 3] &= ~(1 << (item & 7))
-
-    def lapse(self, item: int, held: Held) -> None:
-        if len(self.lapsed) >= MOST_LAPSED:
-            del self.lapsed[next(iter(self.lapsed))]
-        self.lapsed[item] = held
+_SLICE = 4096
+"""So many items are changed at once while others wait: about a millisecond."""
 
 
 class Queue:
@@ -96,26 +53,37 @@ class Queue:
 
     def add(self, items: Iterable[int], *, role: ItemRole = "task") -> None:
         """More items; ordinary ones behind those that are there, shuffled among themselves if the project says so."""
-        if role != "task":
-            marked = list(items)
-            self._marked[role].extend(marked)
-            self._role_of.update(dict.fromkeys(marked, role))
-            return
+        for _ in self.adding(self.in_order(items) if role == "task" else array("q", items), role=role):
+            pass
+
+    def in_order(self, items: Iterable[int]) -> array[int]:
+        """Ordinary items in the order in which they would be asked; changes nothing."""
         ordered = array("q", items)
         if self.project.shuffle:
             random.Random(f"{self.project.seed} {len(self)}").shuffle(ordered)
-        first, size = len(self), len(ordered)
-        self._item_at.extend(ordered)
+        return ordered
+
+    def adding(self, ordered: array[int], *, role: ItemRole = "task") -> Iterator[None]:
+        """Add items in their order, a slice at a time: between two of them the queue is whole, and may be asked."""
+        if role != "task":
+            self._marked[role].extend(ordered)
+            self._role_of.update(dict.fromkeys(ordered, role))
+            return
         highest = max(ordered, default=-1)
         if highest >= len(self._place_of):
             self._place_of.extend(array("q", [-1]) * (highest + 1 - len(self._place_of)))
-        for place, item in enumerate(ordered, start=first):
-            self._place_of[item] = place
-        self._votes.extend(bytes(size))
-        self._holds.extend(bytes(size))
-        self._wants.extend(bytes([self.project.overlap]) * size)
-        self._open.extend(b"\x01" * size)
-        self._new.extend(b"\x01" * size)
+        for start in range(0, len(ordered), _SLICE):
+            part = ordered[start : start + _SLICE]
+            first, size = len(self), len(part)
+            self._item_at.extend(part)
+            for place, item in enumerate(part, start=first):
+                self._place_of[item] = place
+            self._votes.extend(bytes(size))
+            self._holds.extend(bytes(size))
+            self._wants.extend(bytes([self.project.overlap]) * size)
+            self._open.extend(b"\x01" * size)
+            self._new.extend(b"\x01" * size)
+            yield
 
     def viewer(self, id: int) -> Viewer:
         """The annotator of that number."""
@@ -190,7 +158,11 @@ class Queue:
         viewer.lapsed.pop(item, None)
         if viewer.held.pop(item, None) is not None:
             self._count(item, self._holds, -1)
-        elif viewer.has_seen(item) or not self._has_room(item):
+        elif not self._has_room(item):
+            return False
+        elif item in viewer.passed:
+            viewer.passed.discard(item)
+        elif viewer.has_seen(item):
             return False
         else:
             viewer.mark(item)
@@ -221,6 +193,12 @@ class Queue:
             viewer.unmark(item)
         self._count(item, self._holds, -1)
 
+    def pass_by(self, viewer: Viewer, item: int) -> None:
+        """A skip that is on record."""
+        self.release(viewer, item, again=False)
+        viewer.mark(item)
+        viewer.passed.add(item)
+
     def want_more(self, item: int, *, than: int) -> None:
         """Ask for one vote more `than` there are, up to the project's most."""
         place = self._place_of[item]
@@ -233,19 +211,33 @@ class Queue:
 
     def reconfigure(self, project: Project) -> None:
         """Ask by other settings from now on; items that were asked again keep what they want, within the new bounds."""
+        for _ in self.reconfiguring(project):
+            pass
+
+    def reconfiguring(self, project: Project) -> Iterator[None]:
+        """The same, a slice of the items at a time: between two of them the queue is whole, and may be asked."""
         self.project = project
-        for place, wants in enumerate(self._wants):
-            self._wants[place] = min(max(wants, project.overlap), project.most)
-        for item in self._settled:
-            self._wants[self._place_of[item]] = self._votes[self._place_of[item]]
-        self._open = bytearray(
-            votes + holds < wants for votes, holds, wants in zip(self._votes, self._holds, self._wants, strict=True)
-        )
-        self._new = bytearray(is_open and not votes for is_open, votes in zip(self._open, self._votes, strict=True))
+        within = bytes(min(max(wants, project.overlap), project.most) for wants in range(256))
+        for start in range(0, len(self), _SLICE):
+            part = slice(start, start + _SLICE)
+            votes, before = self._votes[part], self._wants[part]
+            wants = before.translate(within)
+            for place in self._settled_in(part):
+                wants[place] = votes[place]
+            open_ = bytes(v + h < w for v, h, w in zip(votes, self._holds[part], wants, strict=True))
+            self.finished += sum(map(ge, votes, wants)) - sum(map(ge, votes, before))
+            self._wants[part], self._open[part] = wants, open_
+            self._new[part] = bytes(is_open and not v for is_open, v in zip(open_, votes, strict=True))
+            yield
         self._reopened.clear()
-        self.finished = sum(votes >= wants for votes, wants in zip(self._votes, self._wants, strict=True))
         for viewer in self.viewers.values():
             viewer.cursor = 0
+
+    def _settled_in(self, part: slice) -> list[int]:
+        """Places of adjudicated items, counted from the slice's beginning."""
+        if not self._settled:
+            return []
+        return [place for place, item in enumerate(self._item_at[part]) if item in self._settled]
 
     def settle(self, item: int) -> None:
         """Ask nobody else about an item: an adjudicator decided."""
@@ -258,6 +250,10 @@ class Queue:
         self._wants[place] = self._votes[place]
         self.finished += 1
         self._update(place)
+
+    def is_settled(self, item: int) -> bool:
+        """True if an adjudicator decided."""
+        return item in self._settled
 
     def votes_on(self, item: int) -> int:
         """How many people voted on an ordinary item."""

@@ -10,11 +10,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from rather.annotation.priorities import WORTH, tally
-from rather.annotation.queue import Held, Queue
+from rather.annotation.priorities import WORTH, Priorities, tally
+from rather.annotation.queue import Queue
 from rather.annotation.settings import Project, setting
 from rather.annotation.store import Store
 from rather.annotation.tasks import Item, ItemRole, turned
+from rather.annotation.viewers import Held
 
 REMEMBERED_SECONDS = 86_400.0
 """A vote that waited on a phone without a network is taken so long after it was asked for, if there is room."""
@@ -24,6 +25,12 @@ LOOKED = '{"looked":true}'
 
 DOUBTS = "doubts"
 """The setting that holds what an audit doubts."""
+
+# Who votes on an item after all has not skipped it.
+_SKIPPED = (
+    "SELECT DISTINCT item, account FROM events e WHERE kind = 'skipped' AND NOT EXISTS (SELECT 1 FROM events vote "
+    "WHERE vote.item = e.item AND vote.account = e.account AND vote.kind = 'voted')"
+)
 
 _VOTES = (
     "SELECT e.item, e.shown, e.body FROM events e JOIN items i ON i.id = e.item "
@@ -42,10 +49,8 @@ def build_queue(store: Store, project: Project) -> Queue:
         viewer = queue.viewer(account)
         viewer.mark(item)
         queue.count_vote(viewer, item)
-    for item, account in store.stream("SELECT item, account FROM events WHERE kind = 'skipped'"):
-        viewer = queue.viewer(account)
-        viewer.mark(item)
-        viewer.skipped += 1
+    for item, account in store.stream(_SKIPPED):
+        queue.pass_by(queue.viewer(account), item)
     _count_gold(store, queue)
     if project.overlap_max is not None:
         _ask_disputed_again(store, queue)
@@ -57,16 +62,20 @@ def build_queue(store: Store, project: Project) -> Queue:
 
 
 def order_by_worth(store: Store, queue: Queue) -> None:
-    """Put the items into the order in which the project wants them asked, by the votes so far or by an audit's doubts."""
-    queue.first.clear()
+    """Put the items into the order in which the project wants them asked."""
+    queue.first = ordered_by_worth(store, queue)
+
+
+def ordered_by_worth(store: Store, queue: Queue) -> Priorities:
+    """That order, by the votes so far or by an audit's doubts; changes nothing."""
+    worth = WORTH.get(queue.project.ask)
     if queue.project.ask == "doubtful":
-        for item, probability in load_doubts(store).items():
-            if not queue.is_full(item):
-                queue.first.put(item, 1 - probability)
-    if queue.project.ask not in WORTH:
-        return
-    for item, votes in votes_by_item(store):
-        worth_of(queue, item, votes)
+        found = {item: 1 - probability for item, probability in load_doubts(store).items()}
+    elif worth is not None:
+        found = {item: worth(*tally(votes)) for item, votes in votes_by_item(store)}
+    else:
+        found = {}
+    return Priorities.of({item: value for item, value in found.items() if not queue.is_full(item)})
 
 
 def worth_of(queue: Queue, item: int, votes: Sequence[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from rather.annotation.accounts import accounts, invite, log
@@ -25,6 +25,16 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 # Threads that hand the interpreter to each other wait this long for it at most: the writer must not stand behind the event loop
 # for the usual 5 ms.
 _SWITCH_SECONDS = 0.0005
+
+
+class Address(Protocol):
+    """Where to listen."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
 
 
 def serve(folder: Path, options: ServeOptions, *, db: str | None = None) -> None:
@@ -78,11 +88,11 @@ def require_password(store: Store, options: ServeOptions) -> None:
 def _listen(site: Site, options: ServeOptions, store: Store) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    with _listening_socket(options) as listening, suppress(KeyboardInterrupt):  # that is how it is stopped
+    with listening_socket(options) as listening, suppress(KeyboardInterrupt):  # that is how it is stopped
         _announcing()(server_config(site, options), options, store).run(sockets=[listening])
 
 
-def _listening_socket(options: ServeOptions) -> socket.socket:
+def listening_socket(options: Address) -> socket.socket:
     """Bound here, where a port that is taken can be said in one line. Raises ConfigError."""
     host = options.host.strip("[]")
     found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
@@ -97,7 +107,7 @@ def _listening_socket(options: ServeOptions) -> socket.socket:
     return found
 
 
-def server_config(site: Site, options: ServeOptions) -> Any:
+def server_config(site: Any, options: Address) -> Any:
     """uvicorn's: one process, nothing said of the server, no log of addresses."""
     import uvicorn
 

@@ -26,6 +26,7 @@ def train(
     allow: Allow = None,
     thresholds: Path | None = None,
     heldout: Path | None = None,
+    reference: str | None = None,
     sweep: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
     config: Annotated[TrainConfig | None, Parameter(name="*")] = None,
 ) -> None:
@@ -54,11 +55,14 @@ def train(
     heldout
         Pairs (ranked lists, single answers) that are not trained on: their loss, margin and accuracy go into metrics.jsonl, and
         the state in which their loss was lowest into best/.
+    reference
+        The model to stay near to, where that is not MODEL itself: the first one of several rounds, say.
     sweep
         option=value,value …: train once for each combination (beta=0.05,0.1,0.3 loss=dpo,ipo), with one reference for all,
         and compare them on one page.
     """
     from rather.auditing import parse_allow
+    from rather.distributed.launch import is_first
     from rather.training.run import train as run
     from rather.training.sweep import parse_grid
     from rather.training.sweep import sweep as run_all
@@ -72,6 +76,7 @@ def train(
         "allow": reasons,
         "thresholds": thresholds,
         "heldout": heldout,
+        "reference": reference,
     }
     if sweep is not None:
         from rather.reporting import report as write
@@ -83,6 +88,8 @@ def train(
         print(f"report: {write(out)}")
         return
     result = run(pairs, model=model, out=out, config=config, **given)
+    if not is_first():
+        return
     print(_summary(result.updates, result.last))
     print(f"model: {result.model}")
     if result.best:

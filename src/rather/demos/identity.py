@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +23,17 @@ from rather.pairing import Identity, corrected, retained
 from rather.progress import say
 from rather.records import Pair, Response, content_id
 from rather.reporting import report
-from rather.rundir import MANIFEST, RunDir, hash_file, hash_files, open_run, peak_memory_gb, read_manifest, write_json
+from rather.rundir import (
+    MANIFEST,
+    RunDir,
+    hash_file,
+    hash_files,
+    link_tree,
+    open_run,
+    peak_memory_gb,
+    read_manifest,
+    write_json,
+)
 from rather.training.allocator import give_back_memory
 from rather.training.config import TrainConfig
 from rather.training.prepare import tokenise
@@ -87,7 +95,7 @@ def demo(out: str | Path, config: DemoConfig | None = None, **options: Any) -> D
             "seconds_by_step": {step: facts[step]["seconds"] for step in STEPS},
             "peak_memory_gb": max([peak_memory_gb(), *(facts[step].get("peak_memory_gb", 0.0) for step in STEPS)]),
         }
-        _link_tree(out / "train" / "model", out / "model")
+        link_tree(out / "train" / "model", out / "model")
         write_json(out / "eval.json", figures)
         page = report(out)
         run.finish(outputs=("model", "eval.json", "report.html"), figures=figures, name=config.name, maker=config.maker)
@@ -228,18 +236,3 @@ def _read_responses(path: Path) -> list[Response]:
 
 def _read_pairs(path: Path) -> list[Pair]:
     return read_pairs(path).pairs
-
-
-def _link_tree(source: Path, target: Path) -> None:
-    """The same files under a second name, without a second copy where the file system can."""
-
-    def link(a: str, b: str) -> str:
-        try:
-            os.link(a, b)
-        except OSError:
-            shutil.copy2(a, b)
-        return b
-
-    if target.exists():
-        shutil.rmtree(target)
-    shutil.copytree(source, target, copy_function=link)

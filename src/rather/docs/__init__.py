@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rather.docs import checks, evaluation, formats, generation, judges, losses, pairing, training
+from rather.docs import checks, evaluation, formats, generation, judges, looping, losses, pairing, training
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -17,6 +17,7 @@ PAGES = {
     "pairing.md": pairing.page,
     "checks.md": checks.page,
     "evaluation.md": evaluation.page,
+    "loop.md": looping.page,
 }
 
 

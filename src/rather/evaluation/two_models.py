@@ -170,11 +170,11 @@ def _judged(run: RunDir, asked: Asked, before: Sequence[Response], measured: Mea
         run.path / RESPONSES, by=asked.config.by, panel=asked.config.panel, out=folder, skip_bad=True,
     )  # fmt: skip
     verdicts = read_verdicts([folder])
-    _add_unasked(verdicts, list(zip(before, after, strict=True)))
+    add_unasked(verdicts, list(zip(before, after, strict=True)))
     return who_wins(verdicts, before[0].model) if verdicts.by_judge else {}
 
 
-def _add_unasked(verdicts: Verdicts, both: Sequence[tuple[Response, Response]]) -> None:
+def add_unasked(verdicts: Verdicts, both: Sequence[tuple[Response, Response]]) -> None:
     """What no judge is asked for: two equal answers tie, and one that says nothing loses to one that says something."""
     for gathered in verdicts.by_judge.values():
         for old, new in both:

@@ -17,6 +17,7 @@ from rather.errors import ConfigError, InputError
 from rather.formats import (
     alpaca,
     hh,
+    labelled_turns,
     llmbar,
     native,
     nectar,
@@ -37,6 +38,7 @@ from rather.records import NOUNS, Example, Message, Pair
 READERS: dict[str, ModuleType] = {
     "native": native, "hh": hh, "sharegpt": sharegpt, "openai": openai, "shp": shp, "alpaca": alpaca, "nectar": nectar,
     "llmbar": llmbar, "rewardbench": rewardbench, "trl": preference, "ranked": ranked, "unpaired": unpaired,
+    "labelled turns": labelled_turns,
 }  # fmt: skip
 """name → module with `FIELDS`, those `REQUIRED`, `matches(row) -> bool` and `parse(row) -> Pair`, RankedList or Single.
 
@@ -188,10 +190,20 @@ def name_of(source: Source) -> str:
 def no_example(row: Row, place: str) -> InputError:
     """What to raise for a first row of no known form."""
     keys = ", ".join(short(key) for key in itertools.islice(sorted(row), 8)) or "no fields"
+    if "conversations" in row and ("label" in row or "kto_tag" in row):
+        return InputError(
+            f'{place}: is a labelled conversation in ShareGPT form (it has {keys}); write it as "messages" of '
+            '{"role", "content"}, with a "label" that is true or false'
+        )
     if "conversations" in row:
         return InputError(
             f"{place}: is in ShareGPT form with one answer (it has {keys}); a pair needs two: move the last turn of "
             '"conversations" to "chosen", and add a "rejected"'
+        )
+    if "messages" in row and not {"chosen", "rejected"} & set(row):
+        return InputError(
+            f'{place}: is one conversation that nobody has judged (it has {keys}); with a "label", true for a good last answer or '
+            "false for a bad one, it is a single answer, and a pair needs two answers to one prompt"
         )
     if "prompt" in row and "response" in row:
         return InputError(

@@ -24,16 +24,21 @@ def matches(row: Row) -> bool:
 
 def parse(row: Row) -> Single:
     """One row as a single answer. Raises RowError also for a label that is neither true nor false."""
-    tools = tools_of(row.get("tools"), row["prompt"], row["completion"])
-    if not isinstance(row["label"], bool):
-        raise RowError(
-            f'"label" is {str(row["label"])[:20]!r}; it must be true for a good answer or false for a bad one'
-        )
+    label, tools = label_of(row), tools_of(row.get("tools"), row["prompt"], row["completion"])
     prompt, completion = preference.prompt_of(row["prompt"], tools=tools is not None), row["completion"]
     if isinstance(prompt, str) and isinstance(completion, list):
         prompt = (Message(role="user", content=prompt),)  # the answer is a turn, so the text was one too
     answer = preference.answer_of(completion, "completion", tools=tools is not None)
-    return preference.checked(row, Single, prompt=with_tools(prompt, tools), completion=answer, label=row["label"])
+    return preference.checked(row, Single, prompt=with_tools(prompt, tools), completion=answer, label=label)
+
+
+def label_of(row: Row) -> bool:
+    """What a row says of its answer. Raises RowError for a label that is neither true nor false."""
+    if not isinstance(row["label"], bool):
+        raise RowError(
+            f'"label" is {str(row["label"])[:20]!r}; it must be true for a good answer or false for a bad one'
+        )
+    return row["label"]
 
 
 def write(record: Single) -> Row:

@@ -109,19 +109,24 @@ def _from_file(file: Path) -> list[Member]:
     given = read_toml(file)
     if set(given) != {"judges"} or not isinstance(given["judges"], list) or not given["judges"]:
         raise ConfigError(f'{file}: a panel is a list of [[judges]], each with a "by" and options, and nothing else')
+    return members_of_entries(given["judges"], where=f"{file}: judge ")
+
+
+def members_of_entries(entries: Sequence[Any], *, where: str) -> list[Member]:
+    """The judges of tables, each with `by`, perhaps a `name`, and options. where: what stands before its number in a complaint."""
     members = []
-    for number, entry in enumerate(given["judges"], start=1):
-        where = f"{file}: judge {number}: "
-        if not isinstance(entry, dict) or not isinstance(entry.get("by"), str):
-            raise ConfigError(f'{where}has no "by"; known are {", ".join(JUDGES)}')
+    for number, entry in enumerate(entries, start=1):
+        place = f"{where}{number}: "
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("by"), str):
+            raise ConfigError(f'{place}has no "by"; known are {", ".join(JUDGES)}')
         name = entry.get("name")
         if name is not None and (not isinstance(name, str) or not name.strip()):
-            raise ConfigError(f'{where}"name" is no text')
+            raise ConfigError(f'{place}"name" is no text')
         options = {key.replace("-", "_"): value for key, value in entry.items() if key not in ("by", "name")}
         key = entry["by"].partition(":")[0]
         unknown = [option for option in options if key in JUDGES and option not in JUDGES[key].model_fields]
         if unknown:
             known = [*JUDGES[key].model_fields, "by", "name"]
-            raise ConfigError(f'{where}unknown key "{unknown[0]}"{did_you_mean(unknown[0], known)}')
-        members.append(_member(entry["by"], options, signed=name, where=where))
+            raise ConfigError(f'{place}unknown key "{unknown[0]}"{did_you_mean(unknown[0], known)}')
+        members.append(_member(entry["by"], options, signed=name, where=place))
     return members

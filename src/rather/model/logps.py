@@ -103,8 +103,9 @@ def _without_adapter(model: torch.nn.Module) -> AbstractContextManager[object]:
 
 def hidden_states(base: Any, batch: Packed, *, dtype: torch.dtype) -> Tensor:
     """[T, H] the last hidden state of every packed token."""
+    body = base if hasattr(base, "unshard") else base.base_model  # distributed/sharding.py: a sharded one sends it on
     with packed_attention(base), autocast(batch.token_T.device, dtype):
-        return base.base_model(
+        return body(
             input_ids=batch.token_T[None],
             position_ids=batch.position_T[None],
             use_cache=False,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rather.config import did_you_mean
-from rather.errors import ConfigError, InputError
+from rather.errors import ConfigError, InputError, NothingToPair
 from rather.formats import WRITERS, Refusal, require_clean, say_refused, write_jsonl, write_refused
 from rather.pairing.aggregates import AGGREGATES, RELIABILITY, Aggregated, default_aggregate
 from rather.pairing.config import PairConfig
@@ -114,7 +114,7 @@ def _make(run: RunDir, sources: list[Any], config: PairConfig, skip_bad: bool) -
         picked = select(evidence, found, config)
         writer = Writer(evidence, found, picked, config)
         if not len(picked.better) and not picked.lists and all(label is None for label in writer.loose_labels()):
-            raise InputError(_no_pair(evidence, picked, config))
+            raise NothingToPair(_no_pair(evidence, picked, config))
         counts = {
             "judgments": {kind: count for kind, count in sorted(evidence.kinds.items()) if count},
             "passed_over": dict(ledger.passed),

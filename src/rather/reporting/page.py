@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from pydantic import ValidationError
 
 from rather.errors import ConfigError, InputError, RunDirError
+from rather.reporting import looped
 from rather.reporting.evaluated import sections
 from rather.reporting.figures import comparison_curves, training_curves
 from rather.reporting.findings import shown_findings, verdict_said
@@ -24,6 +25,9 @@ from rather.rundir import MANIFEST, STARTED, atomic_file, disk_error, read_manif
 PAGE = "report.html"
 AUDIT_PAGE = "audit.html"
 
+# Answers side by side that a page shows of each kind before the reader asks for the rest.
+SHOWN_AT_ONCE = 5
+
 # Where each part lies: in a demo's folder by step, in a single step's folder at its top.
 _PLACES = {
     "metrics.jsonl": ("train", "."),
@@ -34,6 +38,7 @@ _PLACES = {
     "pairs_scored.jsonl": ("evaluate", "."),
     "suites.jsonl": ("evaluate", "."),
     "compare.json": (".",),
+    "loop.json": (".",),
 }
 
 
@@ -48,13 +53,15 @@ def report(folder: str | Path, *, lang: str = "en") -> Path:
     folder, spoken = Path(folder), language(lang)
     if not folder.is_dir():
         raise RunDirError(f"{folder} is no folder; name the --out of a demo, a training run or an evaluation")
-    step = read_manifest(folder).get("step") if (folder / MANIFEST).is_file() else None
+    step = _step_of(folder)
     if spoken is not ENGLISH and step != "audit":
         raise ConfigError(f"--lang {lang}: only the page of an audit is there in this language")
     if step == "train sweep":
         return write_page(folder, "sweep.html.j2", _sweep_values(folder))
     if step == "audit":
         return write_page(folder, "audit.html.j2", _audit_values(folder, spoken), page=AUDIT_PAGE, spoken=spoken)
+    if step == "loop":
+        return write_page(folder, "loop.html.j2", _loop_values(folder))
     metrics, samples = lines_in(folder, "metrics.jsonl"), lines_in(folder, "samples.jsonl")
     figures, audit = json_in(folder, "eval.json"), json_in(folder, "audit.json")
     if not metrics and not figures:
@@ -71,6 +78,7 @@ def report(folder: str | Path, *, lang: str = "en") -> Path:
             "rows": eval_rows(figures),
             "sections": sections(figures),
             "samples": by_kind(samples),
+            "shown_at_once": SHOWN_AT_ONCE,
             "refused": lines_in(folder, "refused.jsonl"),
             "warnings": manifests.get("train", {}).get("warnings", {}),
             "manifests": manifests,
@@ -90,6 +98,31 @@ def _audit_values(folder: Path, spoken: Language) -> dict[str, Any]:
             "groups": groups,
             "said": verdict_said(audit, groups, words),
             "refused": lines_in(folder, "refused.jsonl"),
+            "manifests": manifests,
+            "provenance": provenance(manifests),
+        }
+
+
+def _step_of(folder: Path) -> str | None:
+    """What made a folder; of a loop that goes on also before it is done."""
+    if (folder / MANIFEST).is_file():
+        return read_manifest(folder).get("step")
+    begun = _json_at(folder / STARTED).get("step") if (folder / STARTED).is_file() else None
+    return begun if begun == "loop" and (folder / looped.LOOP).is_file() else None
+
+
+def _loop_values(folder: Path) -> dict[str, Any]:
+    figures, manifests = json_in(folder, looped.LOOP), manifests_in(folder)
+    with wanting(folder):
+        rounds = figures["rounds"]
+        shown = figures["best"] or (rounds[-1]["round"] if rounds else None)
+        names = {facts["round"]: Path(facts["folder"]).name for facts in rounds}
+        return {
+            "headline": looped.headline(figures),
+            "sections": looped.round_sections(figures),
+            "shown": shown,
+            "samples": lines_in(folder / names[shown], "samples.jsonl") if shown else [],
+            "pages": [(number, f"{name}/evaluate/{PAGE}") for number, name in names.items()],
             "manifests": manifests,
             "provenance": provenance(manifests),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
+from rather.distributed.ranks import Ranks
 from rather.model import TokenExample
 
 Update = tuple[int, ...]
@@ -45,6 +46,60 @@ def micro_batches(update: Update, token_pairs: Sequence[TokenExample], *, token_
     if current:
         cuts.append(tuple(current))
     return cuts
+
+
+def deal(update: Update, token_pairs: Sequence[TokenExample], *, ranks: int) -> list[Update]:
+    """The share of each rank: about as many tokens for each, pairs of one prompt together where that leaves room.
+
+    The largest first, each to whoever has least (Graham 1969): no rank then has more than 4/3 of the least that is possible.
+    In an update of few pairs a rank may have none. One rank has the update as it is.
+    """
+    if ranks == 1:
+        return [update]
+    shares: list[list[int]] = [[] for _ in range(ranks)]
+    loads = [0] * ranks
+    for pairs, tokens in sorted(_of_one_prompt(update, token_pairs, ranks), key=lambda unit: (-unit[1], unit[0])):
+        least = loads.index(min(loads))
+        shares[least] += pairs
+        loads[least] += tokens
+    return [tuple(share) for share in shares]
+
+
+def own_cuts(update: Update, token_pairs: Sequence[TokenExample], *, ranks: Ranks, token_budget: int) -> list[Cut]:
+    """The micro-batches of this rank's share. Where every rank must compute as often as the others, empty ones fill it up."""
+    each = cuts_of_ranks(update, token_pairs, ranks=ranks, token_budget=token_budget)
+    most = max(map(len, each)) if ranks.sharded else 0
+    return each[ranks.rank] + [()] * (most - len(each[ranks.rank]))
+
+
+def cuts_of_ranks(
+    update: Update, token_pairs: Sequence[TokenExample], *, ranks: Ranks, token_budget: int
+) -> list[list[Cut]]:
+    """The micro-batches of every rank."""
+    shares = deal(update, token_pairs, ranks=ranks.size)
+    return [micro_batches(share, token_pairs, token_budget=token_budget) for share in shares]
+
+
+def shortest(token_pairs: Sequence[TokenExample]) -> TokenExample:
+    """What a rank computes that must compute something."""
+    return min(token_pairs, key=lambda item: item.tokens)
+
+
+def _of_one_prompt(
+    update: Update, token_pairs: Sequence[TokenExample], ranks: int
+) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Pairs with their tokens, those of one prompt together, unless together they are more than a rank's part."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index in update:
+        first = token_pairs[index].samples[0]
+        groups.setdefault(first.tokens[: first.prompt_tokens], []).append(index)
+    part = sum(token_pairs[index].tokens for index in update) / ranks
+    for prompt, group in groups.items():
+        together = sum(token_pairs[index].tokens for index in group) - (len(group) - 1) * len(prompt)
+        if together <= part:
+            yield tuple(group), together
+        else:
+            yield from (((index,), token_pairs[index].tokens) for index in group)
 
 
 def _shared(before: TokenExample, after: TokenExample) -> int:

@@ -20,7 +20,7 @@ LOSS_OPTIONS = (
 
 # Options that say how a run is kept and who is told of it. What it makes is the same with any value, so that it may be resumed
 # with others.
-NEUTRAL_OPTIONS = frozenset({"save_every", "keep_last", "track"})
+NEUTRAL_OPTIONS = frozenset({"save_every", "keep_last", "track", "shard", "rank_timeout"})
 
 
 class TrainConfig(Config):
@@ -100,6 +100,11 @@ class TrainConfig(Config):
     """Checkpoints to keep while the run goes on. With more than one, removing the newest takes the run back to the one before."""
     eval_every: int | None = Field(default=None, ge=1)
     """Updates between two measurements of --heldout (50 if not given). The last update is always measured."""
+
+    shard: bool = False
+    """Under torchrun: each rank holds a part of weights, gradients and optimiser (FSDP2), in place of all of them."""
+    rank_timeout: int = Field(default=1800, ge=1)
+    """Under torchrun: seconds that a rank waits for the others before the run ends and names who is missing."""
 
     @model_validator(mode="before")
     @classmethod

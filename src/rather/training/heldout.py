@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 import torch
 
+from rather.distributed.ranks import ALONE, Ranks
 from rather.errors import InputError
 from rather.formats import Refusal, Source, data_hash, load_examples, name_of, require_clean, say_refused
 from rather.model import Renderer, TokenExample
 from rather.progress import say
 from rather.training.baseline import Baseline
-from rather.training.batches import Cut, micro_batches
+from rather.training.batches import Cut, own_cuts, shortest
 from rather.training.objective import Logps, Objective, joined
 from rather.training.prepare import tokenise_examples
 from rather.training.reference import Reference
 from rather.training.said import UNSAID, Said
 from rather.training.step import MicroBatch, StepStats, flat, forward_of, logps_of
+from rather.training.together import without_gradient
 
 # Updates between two measurements if --eval-every is not given.
 EVERY = 50
@@ -86,31 +88,37 @@ class HeldOut:
         packed: bool,
         reference_model: torch.nn.Module | None = None,
         baseline: Baseline | None = None,
+        ranks: Ranks = ALONE,
     ) -> dict[str, float]:
         """Loss, margin and accuracy, as of one update of all held-out pairs; nothing is learned, nor is a level moved."""
         level = baseline.value(next(policy.parameters()).device) if baseline is not None else None
         forward = forward_of(
             policy,
             objective,
-            scored=self.reference is None,
+            scored=objective.of_scores,
             dtype=dtype,
             packed=packed,
             reference_model=reference_model,
         )
         whole = tuple(range(len(self.token_pairs)))
-        cuts = micro_batches(whole, self.token_pairs, token_budget=token_budget)
         seen: list[Logps] = []
+        order: list[int] = []
         with torch.no_grad():
-            for cut in cuts:
+            for cut in own_cuts(whole, self.token_pairs, ranks=ranks, token_budget=token_budget):
                 batch = self._micro_batch(cut)
-                seen.append(logps_of(forward(flat(batch)), batch, objective=objective, level=level))
-            logps = joined(seen)
-            loss_P = self.said.of([index for cut in cuts for index in cut]).weighted(objective(logps))
+                found = forward(flat(batch))
+                if cut:
+                    seen.append(logps_of(found, batch, objective=objective, level=level))
+                    order += cut
+            logps, order = _of_all(ranks, seen, order)
+            loss_P = self.said.of(order).weighted(objective(logps))
         stats = StepStats.of(logps, loss_P, scale=reward_scale, grad_norm=0.0)
         found = {"heldout_loss": stats.loss, "heldout_margin": stats.margin, "heldout_accuracy": stats.accuracy}
         return {name: value for name, value in found.items() if value is not None}
 
     def _micro_batch(self, cut: Cut) -> MicroBatch:
+        if not cut:
+            return MicroBatch((shortest(self.token_pairs).samples,), None, ())
         items = [self.token_pairs[index] for index in cut]
         return MicroBatch(
             samples=tuple(item.samples for item in items),
@@ -119,3 +127,15 @@ class HeldOut:
             said=self.said.of(cut),
             kind=items[0].record.kind,
         )
+
+
+def _of_all(ranks: Ranks, seen: Sequence[Logps], order: Sequence[int]) -> tuple[Logps, list[int]]:
+    """What every rank has measured, and of which examples, in one."""
+    mine = joined(seen) if seen else None
+    if ranks.size == 1:
+        assert mine is not None
+        return mine, list(order)
+    sent = None if mine is None else without_gradient(mine, torch.device("cpu"))
+    parts = ranks.gathered((sent, order), "the held-out pairs")
+    whole = joined([logps for logps, _ in parts if logps is not None])
+    return whole, [index for _, own in parts for index in own]

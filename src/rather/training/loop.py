@@ -8,20 +8,21 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from rather.distributed.ranks import ALONE, Ranks
 from rather.errors import Interrupted, NonFiniteLoss, RunDirError, TrainError
 from rather.model import TokenExample
 from rather.progress import say, task
 from rather.rundir import atomic_file
 from rather.training.allocator import Heap, give_back_memory
 from rather.training.baseline import Baseline
-from rather.training.batches import Update, micro_batches
+from rather.training.batches import Update, own_cuts, shortest
 from rather.training.checkpoint import Best, Progress, drop_other_bests, save_best, save_checkpoint
 from rather.training.config import TrainConfig
 from rather.training.guards import Watch
@@ -33,8 +34,12 @@ from rather.training.objective import Logps, Objective, log_ratios_of
 from rather.training.reference import Reference
 from rather.training.said import UNSAID, Said
 from rather.training.schedule import learning_rate
-from rather.training.step import MicroBatch, NonFinite, StepStats, train_step
+from rather.training.step import MicroBatch, StepStats, train_step
+from rather.training.together import NonFinite
 from rather.training.track import Log
+
+# Seconds in which a signal to one of several ranks is the launcher's echo of the first.
+ECHO = 3.0
 
 # How far the first loss may be from its neutral value, in nats. Policy and reference come from one function, and the
 # reference of the first epoch is computed in the same micro-batches, so the difference is exactly 0 unless something is
@@ -61,15 +66,22 @@ class Learner:
     moving: MovingReference | None = None
     mismatch: Mismatch | None = None
     held_out: HeldOut | None = None
+    ranks: Ranks = ALONE
+    begins_as_reference: bool = True
 
     def update(self, update: Update, *, first: bool) -> StepStats:
         """One update, in smaller micro-batches if the memory does not hold it; that changes nothing that is learned."""
         while True:
             if self.mismatch:
                 self.baseline.level = self.mismatch.level(
-                    self.policy, update, token_budget=self.token_budget, dtype=self.dtype, packed=self.packed
+                    self.policy,
+                    update,
+                    token_budget=self.token_budget,
+                    dtype=self.dtype,
+                    packed=self.packed,
+                    ranks=self.ranks,
                 )
-            cuts = micro_batches(update, self.token_pairs, token_budget=self.token_budget)
+            cuts = own_cuts(update, self.token_pairs, ranks=self.ranks, token_budget=self.token_budget)
             try:
                 return train_step(
                     self.policy,
@@ -82,7 +94,11 @@ class Learner:
                     packed=self.packed,
                     reference_model=self.reference_model,
                     baseline=self.baseline,
-                    on_logps=self._check_first if first and self.reference else lambda logps: None,
+                    on_logps=self._check_first
+                    if first and self.reference and self.begins_as_reference
+                    else lambda logps: None,
+                    ranks=self.ranks,
+                    pairs=len(update),
                 )
             except OutOfMemory as error:
                 self._lower_budget(cuts, error)
@@ -100,11 +116,14 @@ class Learner:
             packed=self.packed,
             reference_model=self.reference_model,
             baseline=self.baseline,
+            ranks=self.ranks,
         )
 
     def _lower_budget(self, cuts: Sequence[Sequence[int]], error: OutOfMemory) -> None:
-        if max(len(cut) for cut in cuts) == 1:
-            longest = max(self.token_pairs[index].tokens for cut in cuts for index in cut)
+        longest = max((self.token_pairs[index].tokens for cut in cuts for index in cut), default=0)
+        each = self.ranks.gathered((max(map(len, cuts), default=0), longest), "smaller micro-batches")
+        if max(pairs for pairs, _ in each) == 1:
+            longest = max(tokens for _, tokens in each)
             raise TrainError(
                 f"out of memory with one pair of {longest:,} tokens at a time; lower --max-length, say "
                 "--gradient-checkpointing, or train an adapter with --lora-rank"
@@ -117,6 +136,8 @@ class Learner:
         self.token_budget = lower
 
     def _micro_batch(self, indices: Sequence[int]) -> MicroBatch:
+        if not indices:
+            return MicroBatch((shortest(self.token_pairs).samples,), None, ())
         items = [self.token_pairs[index] for index in indices]
         samples = [sample for item in items for sample in item.samples]
         moved = self.moving
@@ -172,7 +193,8 @@ def run_updates(
     best = done.best
     started = began - done.seconds
     heap = Heap()
-    earlier = _read_metrics(metrics)[: done.step]
+    ranks = learner.ranks
+    earlier = ranks.of_first(lambda: _read_metrics(metrics)[: done.step], "the updates so far")
     watch = Watch(earlier, -(-len(plan) // config.epochs))
 
     def keep(step: int, *, keep_last: int = config.keep_last) -> None:
@@ -184,16 +206,19 @@ def run_updates(
             best=best,
         )
         moved = learner.moving.weights if learner.moving else None
-        save_checkpoint(checkpoints, learner.policy, learner.optimizer, state, reference=moved, keep_last=keep_last)
+        save_checkpoint(
+            checkpoints, learner.policy, learner.optimizer, state, reference=moved, keep_last=keep_last, ranks=ranks
+        )
 
-    drop_other_bests(checkpoints)
+    if ranks.first:
+        drop_other_bests(checkpoints)
     with (
-        _metrics_file(metrics, done.step) as write_metrics,
+        _metrics_file(metrics, done.step) if ranks.first else nullcontext(lambda row: None) as write_metrics,
         task("train", len(plan), done=done.step) as bar,
-        _stop_signal() as stop,
+        _stop_signal(alone=ranks.size == 1) as stop,
     ):
         for step, update in enumerate(plan[done.step :], start=done.step):
-            if stop.is_set():
+            if any(ranks.gathered(stop.is_set(), f"update {step + 1}")):
                 keep(step)
                 raise Interrupted(
                     f"{metrics.parent}: stopped after update {step} of {len(plan)}; the same command goes on"
@@ -214,7 +239,7 @@ def run_updates(
             last |= learner.held_out_figures(step + 1, len(plan))
             if "heldout_loss" in last and last["heldout_loss"] < (best.loss if best else math.inf):
                 best = Best(step + 1, last["heldout_loss"])
-                save_best(checkpoints, learner.policy, best)
+                save_best(checkpoints, learner.policy, best, ranks=ranks)
             write_metrics(last)
             log(last)
             for warning in watch.after(last):
@@ -278,16 +303,24 @@ def _metrics_file(path: Path, steps_done: int) -> Iterator[Any]:
 
 
 @contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into an event that the loop looks at between updates; a second one stops at once."""
+def _stop_signal(*, alone: bool) -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into an event that the loop looks at between updates; a second one stops at once.
+
+    A launcher of several ranks passes on what the terminal has told them already: for them, one soon after is no second.
+    """
     event = threading.Event()
+    told = math.inf
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
 
     def handle(number: int, frame: Any) -> None:
+        nonlocal told
         if event.is_set():
-            raise KeyboardInterrupt
+            if alone or time.monotonic() - told > ECHO:
+                raise KeyboardInterrupt
+            return
+        told = time.monotonic()
         event.set()
         say("stopping after this update; once more to stop at once")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rather.errors import ConfigError
 from rather.formats import Source
+from rather.losses import FACTS
 from rather.model import Renderer, load_tokenizer, model_hash
 from rather.model.load import window_of
 from rather.training.baseline import Baseline
@@ -30,11 +31,15 @@ class Material:
     renderer: Renderer
     ready: Prepared
     measured: HeldOutPairs | None
+    reference: str | None = None
+    """The model that the policy is compared with, where that is not the one it begins as."""
 
     @property
     def inputs(self) -> dict[str, str]:
         """Content hashes for a run's manifest."""
         found = {"pairs": self.ready.data_hash, "model": model_hash(self.model)}
+        if self.reference is not None:
+            found["reference"] = model_hash(self.reference)
         return found if self.measured is None else {**found, "heldout": self.measured.data_hash}
 
     def plan(self, config: TrainConfig) -> list[Update]:
@@ -55,6 +60,7 @@ def read_material(
     intended: Sequence[str] = (),
     allow: Mapping[str, str] | None = None,
     thresholds: Path | None = None,
+    reference: str | None = None,
 ) -> Material:
     """Read, tokenise and audit. Of `config` only the options of `seen_by` matter. Options as for `train`.
 
@@ -81,7 +87,7 @@ def read_material(
     measured = None
     if heldout is not None:
         measured = read_held_out(heldout, renderer, trained=ready.token_pairs, as_chat=as_chat, skip_bad=skip_bad)
-    return Material(model, renderer, ready, measured)
+    return Material(model, renderer, ready, measured, reference)
 
 
 def seen_by(config: TrainConfig) -> tuple[object, ...]:
@@ -104,6 +110,23 @@ def _require_window(model: str, config: TrainConfig) -> None:
         raise ConfigError(f"--max-length {config.max_length} is longer than the model's window of {window} tokens")
 
 
+def _require_reference(model: str, reference: str, config: TrainConfig) -> None:
+    """Raise ConfigError where a reference of its own could not act, or could not be compared with."""
+    objective = objective_of(config)
+    if config.objective == "reward" or not any(FACTS[term.name].reference for term in objective.terms):
+        raise ConfigError(f"--reference does nothing in the loss {config.loss}, which has no reference")
+    if config.ref_sync_steps is not None:
+        raise ConfigError("--reference and --ref-sync-steps exclude each other: the one stays, the other moves")
+    if objective.needs("kl"):
+        raise ConfigError(
+            "--reference cannot be another model in tdpo, which compares whole distributions; leave it out"
+        )
+    if load_tokenizer(reference).get_vocab() != load_tokenizer(model).get_vocab():
+        raise ConfigError(
+            f"{model} and {reference} have different tokenizers, so their probabilities cannot be compared"
+        )
+
+
 def require_fit(material: Material, config: TrainConfig) -> None:
     """Raise ConfigError or InputError where these examples, this model and these options do not go together."""
     token_pairs = material.ready.token_pairs
@@ -112,6 +135,8 @@ def require_fit(material: Material, config: TrainConfig) -> None:
     if material.measured is not None:
         require_used([item.record for item in material.measured.token_pairs], config)
     objective = objective_of(config)
+    if material.reference is not None:
+        _require_reference(material.model, material.reference, config)
     try_out(objective)
     if Baseline.of(objective).kept_for == "kto":
         mismatched(token_pairs, max_length=config.max_length)

@@ -32,13 +32,14 @@ def find_token_budget(
     packed: bool,
     state_bytes: int,
     forward: Callable[..., object] = completions,
+    processes: int = 1,
 ) -> int:
     """Packed tokens of one micro-batch. It bounds memory and changes nothing that is learned.
 
-    state_bytes: what gradient and optimiser will take besides, and have not taken yet.
+    state_bytes: what gradient and optimiser will take besides, and have not taken yet. processes: how many share this machine.
     """
     device = next(model.parameters()).device
-    free = free_bytes(device) - state_bytes
+    free = free_bytes(device) // (processes if device.type == "cpu" else 1) - state_bytes
     per_token = bytes_per_token(model, token_pairs, dtype=dtype, packed=packed, forward=forward)
     return max(SMALLEST, min(ENOUGH.get(device.type, 4096), int(SHARE * free / per_token)))
 

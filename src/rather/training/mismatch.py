@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from rather.distributed.ranks import ALONE, Ranks
 from rather.errors import ConfigError
 from rather.model import Sample, TokenExample, TokenList, completions
-from rather.training.batches import Update, micro_batches
+from rather.training.batches import Update, own_cuts, shortest
 from rather.training.reference import Reference
 
 
@@ -42,16 +43,26 @@ class Mismatch:
     reference: Reference
 
     def level(
-        self, model: torch.nn.Module, update: Update, *, token_budget: int, dtype: torch.dtype, packed: bool
+        self,
+        model: torch.nn.Module,
+        update: Update,
+        *,
+        token_budget: int,
+        dtype: torch.dtype,
+        packed: bool,
+        ranks: Ranks = ALONE,
     ) -> float:
         """z₀ of an update: max(0, mean log-ratio of its mismatched answers), in nats. arXiv 2402.01306, section 4.2."""
         total, answers = 0.0, 0
         with torch.no_grad():
-            for cut in micro_batches(update, self.token_pairs, token_budget=token_budget):
-                samples = [sample for index in cut for sample in self.token_pairs[index].samples]
-                ratios = completions(model, samples, dtype=dtype, packed=packed).sums() - self.reference.of(cut).sums()
-                total, answers = total + float(ratios.cpu().double().sum()), answers + len(ratios)
-        return max(0.0, total / answers)
+            for cut in own_cuts(update, self.token_pairs, ranks=ranks, token_budget=token_budget):
+                items = [self.token_pairs[index] for index in cut] or [shortest(self.token_pairs)]
+                found = completions(model, [s for item in items for s in item.samples], dtype=dtype, packed=packed)
+                if cut:
+                    ratios = found.sums() - self.reference.of(cut).sums()
+                    total, answers = total + float(ratios.cpu().double().sum()), answers + len(ratios)
+        totals, counts = zip(*ranks.gathered((total, answers), "the level that kto compares with"), strict=True)
+        return max(0.0, sum(totals) / sum(counts))
 
 
 def _joined(prompt: tuple[int, ...], sample: Sample, max_length: int) -> Sample:

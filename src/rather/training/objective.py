@@ -48,6 +48,11 @@ class Objective:
         return any(FACTS[term.name].batch for term in self.terms)
 
     @property
+    def of_scores(self) -> bool:
+        """True if it trains a reward model: its losses take scores, and no reference."""
+        return any(FACTS[term.name].input == "score" for term in self.terms)
+
+    @property
     def unbounded(self) -> list[str]:
         return [term.name for term in self.terms if FACTS[term.name].unbounded]
 

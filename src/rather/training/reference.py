@@ -13,13 +13,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from rather.distributed.ranks import ALONE, Ranks
 from rather.errors import RatherError, TrainError
 from rather.model import Completions, TokenExample, completions
 from rather.model.catalog import cache_dir
 from rather.model.tensors import save_tensors
 from rather.progress import say, task
 from rather.records import NOUNS
-from rather.training.batches import Cut
+from rather.training.batches import Cut, shortest
 
 # Raise it when the engine computes other values for the same input: entries of older versions are then not found.
 ENGINE = 2
@@ -55,15 +56,16 @@ class Reference:
 def compute_reference(
     model: torch.nn.Module,
     token_pairs: Sequence[TokenExample],
-    cuts: Sequence[Cut],
+    cuts: Sequence[Sequence[Cut]],
     *,
     weights: str,
     dtype: torch.dtype,
     packed: bool,
+    ranks: Ranks = ALONE,
 ) -> Reference:
-    """Take them from the cache, or compute them once and keep them there for every later run, loss and β.
+    """Take them from the cache, or compute them once, all ranks together, and keep them there for every later run, loss and β.
 
-    cuts: the micro-batches of the first epoch. Pairs stand in them here too: a product's rounding depends on what
+    cuts: of every rank the micro-batches of the first epoch. Pairs stand in them here too: a product's rounding depends on what
     else is in it, and the first loss must be exactly the neutral one. weights: content hash of the model's files.
     An entry that is damaged or stands under a name that is not its content's is computed again.
     """
@@ -74,24 +76,40 @@ def compute_reference(
     tokens_R = torch.tensor(counts, device=device)
     sizes = tuple(len(item.samples) for item in token_pairs)
     noun = NOUNS[token_pairs[0].record.kind]
-    kept = _read(file, key, sum(counts))
+    kept = ranks.of_first(lambda: _read(file, key, sum(counts)), "the kept reference")
     if kept is not None:
         say(f"reference: {len(token_pairs):,} {noun} from the cache")
         return Reference(kept.to(device), tokens_R, sizes)
-    parts: dict[int, Sequence[Tensor]] = {}
-    with torch.no_grad(), task("reference", len(token_pairs)) as bar:
-        for cut in cuts:
-            samples = [sample for index in cut for sample in token_pairs[index].samples]
+    mine = cuts[ranks.rank]
+    idle = max(map(len, cuts)) - len(mine) if ranks.sharded else 0
+    parts: dict[int, Tensor] = {}
+    with torch.no_grad(), task("reference", sum(map(len, mine))) as bar:
+        for cut in (*mine, *[()] * idle):
+            items = [token_pairs[index] for index in cut] or [shortest(token_pairs)]
+            samples = [sample for item in items for sample in item.samples]
             found = completions(model, samples, dtype=dtype, packed=packed)
-            each = iter(found.logp_C.split(found.tokens_R.tolist()))
-            for index in cut:
-                parts[index] = [next(each) for _ in range(sizes[index])]
+            lengths = [sum(sample.completion_tokens for sample in item.samples) for item in items]
+            parts |= zip(cut, found.logp_C.split(lengths), strict=False)
             bar.advance(len(cut))
-    logp_C = torch.cat([part for index in range(len(parts)) for part in parts[index]])
+    parts = _of_all(ranks, parts, device)
+    logp_C = torch.cat([parts[index] for index in range(len(parts))])
     reference = Reference(logp_C, tokens_R, sizes)
     _require_finite(reference, token_pairs)
-    _keep(file, key, logp_C)
+    if ranks.first:
+        _keep(file, key, logp_C)
     return reference
+
+
+def _of_all(ranks: Ranks, parts: dict[int, Tensor], device: torch.device) -> dict[int, Tensor]:
+    """What every rank has computed, by example."""
+    if ranks.size == 1:
+        return parts
+    lengths = {index: len(part) for index, part in parts.items()}
+    values = torch.cat([part.cpu() for part in parts.values()]) if parts else torch.empty(0)
+    found: dict[int, Tensor] = {}
+    for theirs, given in ranks.gathered((lengths, values), "the reference"):
+        found |= zip(theirs, given.to(device).split(list(theirs.values())), strict=True)
+    return found
 
 
 def _keep(file: Path, key: str, logp_C: Tensor) -> None:
@@ -149,7 +167,7 @@ def _require_finite(reference: Reference, token_pairs: Sequence[TokenExample]) -
 
 def _key(
     token_pairs: Sequence[TokenExample],
-    cuts: Sequence[Cut],
+    cuts: Sequence[Sequence[Cut]],
     weights: str,
     model: torch.nn.Module,
     dtype: torch.dtype,
@@ -169,7 +187,7 @@ def _key(
         machine,
         torch.get_num_threads(),
         torch.__version__,
-        list(cuts),
+        list(cuts[0]) if len(cuts) == 1 else [list(own) for own in cuts],
     )
     digest = hashlib.sha256(repr(facts).encode())
     for item in token_pairs:

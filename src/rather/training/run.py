@@ -13,10 +13,13 @@ from typing import Any
 
 import torch
 
+from rather.distributed.ranks import Ranks
+from rather.distributed.sharding import shard
 from rather.errors import ConfigError
 from rather.formats import Source, write_refused
 from rather.model import (
     Loaded,
+    Sample,
     TokenExample,
     bf16_is_fast,
     completions,
@@ -34,17 +37,17 @@ from rather.progress import say
 from rather.rundir import (
     RunDir,
     atomic_folder,
-    open_run,
     peak_memory_gb,
     read_manifest,
     require_usable,
     sweep_scratch,
+    versions,
     write_json,
 )
 from rather.training.adapter import Adapted, add_lora, held_in_fp32, merged, save_adapter, with_adapter
 from rather.training.allocator import give_back_memory, keep_freed_memory
 from rather.training.baseline import Baseline
-from rather.training.batches import Update, micro_batches
+from rather.training.batches import Update, cuts_of_ranks
 from rather.training.card import CARD, model_card
 from rather.training.checkpoint import (
     Progress,
@@ -57,7 +60,7 @@ from rather.training.checkpoint import (
 )
 from rather.training.config import NEUTRAL_OPTIONS, TrainConfig
 from rather.training.heldout import EVERY, HeldOut
-from rather.training.loop import Learner, run_updates
+from rather.training.loop import Learner, Outcome, run_updates
 from rather.training.material import Material, read_material, require_fit, require_runnable
 from rather.training.memory import find_token_budget
 from rather.training.mismatch import Mismatch, mismatched
@@ -65,6 +68,7 @@ from rather.training.moving import MovingReference
 from rather.training.objective import objective_of
 from rather.training.precision import optimizer_of, update_bytes, weights_dtype
 from rather.training.prepare import Prepared
+from rather.training.ranked import opened, ranks_of, require_same
 from rather.training.reference import Reference, compute_reference
 from rather.training.said import Said
 from rather.training.track import tracked
@@ -97,6 +101,7 @@ def train(
     allow: Mapping[str, str] | None = None,
     thresholds: Path | None = None,
     heldout: Source | None = None,
+    reference: str | None = None,
     **options: Any,
 ) -> TrainResult:
     """Train `model` on `pairs` and write `out/model`, `out/metrics.jsonl`, `out/refused.jsonl` and `out/audit.json`.
@@ -107,95 +112,109 @@ def train(
     options: fields of TrainConfig, over those of `config`. limit: use the first so many pairs that can be read. as_chat: plain-text
     prompts become user turns. skip_bad: list bad rows in refused.jsonl instead of stopping. intended: words that are
     meant to be learned. allow: check → reason. thresholds: a TOML file that changes when the audit warns and stops. heldout:
-    examples that are measured and not trained on; the state in which their loss was lowest becomes `out/best`.
+    examples that are measured and not trained on; the state in which their loss was lowest becomes `out/best`. reference: the model
+    to stay near to; not given, `model` itself.
     With `lora_rank` the adapter alone is in `out/adapter`, too.
 
     Raises InputError, ConfigError, ModelError, AuditStop, RunDirError, TrainError, NonFiniteLoss, Interrupted.
     """
     config, out = (config or TrainConfig()).changed(options), Path(out)
-    require_usable(out)
     require_runnable(config, heldout=heldout)
-    material = read_material(
-        pairs,
-        model=model,
-        config=config,
-        heldout=heldout,
-        limit=limit,
-        as_chat=as_chat,
-        skip_bad=skip_bad,
-        intended=intended,
-        allow=allow,
-        thresholds=thresholds,
-    )
-    require_fit(material, config)
-    return train_on(material, out=out, config=config)
+    with ranks_of(config) as ranks:
+        if ranks.first:
+            require_usable(out)
+        material = read_material(
+            pairs,
+            model=model,
+            config=config,
+            heldout=heldout,
+            limit=limit,
+            as_chat=as_chat,
+            skip_bad=skip_bad,
+            intended=intended,
+            allow=allow,
+            thresholds=thresholds,
+            reference=reference,
+        )
+        require_fit(material, config)
+        return train_on(material, out=out, config=config)
 
 
 def train_on(material: Material, *, out: Path, config: TrainConfig) -> TrainResult:
     """Train on what was read and checked with this config. Raises what `train` raises."""
     # How a run is saved, and who is told of it, changes nothing that it makes: it may be resumed with other values.
     identity = config.model_dump(exclude=set(NEUTRAL_OPTIONS))
-    with open_run(out, step="train", config=identity, inputs=material.inputs) as run:
-        if run.done:
-            say(f"{out}: already trained{_other_allowance(run, material.ready)}")
-            return _result(run)
-        try:
-            return _train(run, material, config)
-        finally:
-            give_back_memory()
+    with ranks_of(config) as ranks:
+        require_same(ranks, {**config.model_dump(), **material.inputs, **versions()})
+        with opened(ranks, out, step="train", config=identity, inputs=material.inputs) as run:
+            if run.done:
+                say(f"{out}: already trained{_other_allowance(run, material.ready) if ranks.first else ''}")
+                return ranks.of_first(lambda: _result(run), "what was trained")
+            try:
+                return _train(run, material, config, ranks)
+            finally:
+                give_back_memory()
 
 
-def _train(run: RunDir, material: Material, config: TrainConfig) -> TrainResult:
+def _train(run: RunDir, material: Material, config: TrainConfig, ranks: Ranks) -> TrainResult:
     began = time.monotonic()
     model, ready, measured = material.model, material.ready, material.measured
     keep_freed_memory()
     torch.manual_seed(config.seed)
-    if run.resumed:
+    if run.resumed and ranks.first:
         sweep_scratch(run.path)
         sweep_scratch(run.path / CHECKPOINTS)
     objective = objective_of(config)
     baseline = Baseline.of(objective)
-    every = [item.samples for item in (*ready.token_pairs, *(measured.token_pairs if measured else ()))]
+    every = _answers(material)
     reward = config.objective == "reward"
-    held_in = weights_dtype(config, pick_device())
-    if reward:
-        loaded = load_reward(model, seed=config.seed, dtype=held_in)
-        set_padding(loaded, [sample for answers in every for sample in answers])
-    else:
-        loaded = load(model, dtype=held_in, in_4bit=config.load_in_4bit)
-    say(device_said(loaded.model.device))
+    loaded, policy = _policy(material, config)
+    say(device_said(loaded.model.device) + (f", {ranks.size} ranks" if ranks.size > 1 else ""))
     dtype = torch.bfloat16 if config.dtype == "bf16" else torch.float32
     if dtype == torch.bfloat16 and not bf16_is_fast(loaded.model.device.type):
         say("note: this processor has no bf16 products; --dtype fp32 is faster here, and more exact")
     for name in objective.unbounded:
         say(f"warning: {name} has no lower bound: it degenerates by making rejected answers impossible; use dpo")
 
-    policy = add_lora(loaded, config.lora_rank, seed=config.seed, scalar=reward) if config.lora_rank else loaded.model
     if config.gradient_checkpointing and not recompute_layers(policy):
         raise ConfigError(
             f"--gradient-checkpointing finds no layers in {model} that it could compute again; leave it out"
         )
-    packed = scores_pack(policy, every, dtype=dtype) if reward else packing_is_exact(policy, every, dtype=dtype)
     trainable = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-    optimizer = optimizer_of(config, trainable)
+    ranks.copy_first_([parameter.data for parameter in trainable], "the weights that all begin with")
+    packs = scores_pack(policy, every, dtype=dtype) if reward else packing_is_exact(policy, every, dtype=dtype)
+    packed = all(ranks.gathered(packs, "whether the model packs"))
     plan = material.plan(config)
-    checkpoint = latest_checkpoint(run.path / CHECKPOINTS)
+    checkpoint = ranks.of_first(lambda: latest_checkpoint(run.path / CHECKPOINTS), "the last checkpoint")
     # A run that goes on cuts its updates as before, or its last digits would change with the memory of the day.
-    budget = read_progress(checkpoint).token_budget if checkpoint else None
-    budget = budget or find_token_budget(
-        policy,
-        ready.token_pairs,
-        dtype=dtype,
-        packed=packed,
-        forward=scores if reward else completions,
-        state_bytes=update_bytes(config, trainable),
-    )
+    budget = ranks.of_first(lambda: read_progress(checkpoint).token_budget if checkpoint else None, "its token budget")
+    if budget is None:
+        found = find_token_budget(
+            policy,
+            ready.token_pairs,
+            dtype=dtype,
+            packed=packed,
+            forward=scores if reward else completions,
+            state_bytes=update_bytes(config, trainable) // (ranks.size if config.shard else 1),
+            processes=ranks.local_size,
+        )
+        budget = min(ranks.gathered(found, "the token budget"))
+    reference_model = _reference_model(policy, config) if objective.needs("kl") else None
+    if config.shard:
+        ranks.sharded = True
+        for whole in (policy, *([reference_model] if reference_model not in (None, policy) else ())):
+            shard(whole)
+        trainable = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    optimizer = optimizer_of(config, trainable)
     first_epoch = plan[: len(plan) // config.epochs]
 
     def reference_of(items: Sequence[TokenExample], updates: Sequence[Update] = first_epoch) -> Reference:
-        cuts = [cut for update in updates for cut in micro_batches(update, items, token_budget=budget)]
-        weights = run.identity["inputs"]["model"]
-        return compute_reference(policy, items, cuts, weights=weights, dtype=dtype, packed=packed)
+        each = [cuts_of_ranks(update, items, ranks=ranks, token_budget=budget) for update in updates]
+        cuts = [[cut for dealt in each for cut in dealt[rank]] for rank in range(ranks.size)]
+        weights = run.identity["inputs"]["model" if material.reference is None else "reference"]
+        # Another model is in memory for as long as it is asked, and no longer.
+        asked = policy if material.reference is None else _other_model(material.reference, config, ranks)
+        return compute_reference(asked, items, cuts, weights=weights, dtype=dtype, packed=packed, ranks=ranks)
 
     mismatch = None
     if baseline.kept_for == "kto":
@@ -217,7 +236,7 @@ def _train(run: RunDir, material: Material, config: TrainConfig) -> TrainResult:
         baseline=baseline,
         token_pairs=ready.token_pairs,
         reference=None if reward else reference_of(ready.token_pairs),
-        reference_model=_reference_model(policy, config) if objective.needs("kl") else None,
+        reference_model=reference_model,
         config=config,
         dtype=dtype,
         packed=packed,
@@ -226,53 +245,124 @@ def _train(run: RunDir, material: Material, config: TrainConfig) -> TrainResult:
         moving=_moving_reference(policy, config),
         mismatch=mismatch,
         held_out=held_out,
+        ranks=ranks,
+        begins_as_reference=material.reference is None,
     )
     done = Progress()
     if checkpoint is not None:
         if learner.moving:
-            learner.moving.restore(read_reference(checkpoint))
-        done = load_checkpoint(checkpoint, policy, optimizer)
+            learner.moving.restore(read_reference(checkpoint, ranks=ranks))
+        done = load_checkpoint(checkpoint, policy, optimizer, ranks=ranks)
         baseline.level, baseline.pairs = done.baseline
         say(f"{run.path}: goes on after update {done.step} of {len(plan)}")
     # Only now: what refuses a run before its first update leaves no folder that the corrected command would run into.
-    write_refused(run.path / REFUSED, [*ready.refused, *(measured.refused if measured else ())])
-    write_json(run.path / AUDIT, ready.audit.as_json())
-    with tracked(config.track, run.path, {**config.model_dump(), **run.identity["inputs"]}) as log:
+    if ranks.first:
+        write_refused(run.path / REFUSED, [*ready.refused, *(measured.refused if measured else ())])
+        write_json(run.path / AUDIT, ready.audit.as_json())
+    trackers = config.track if ranks.first else ()
+    with tracked(trackers, run.path, {**config.model_dump(), **run.identity["inputs"]}) as log:
         outcome = run_updates(
             learner, plan, done, metrics=run.path / METRICS, checkpoints=run.path / CHECKPOINTS, began=began, log=log
         )
-    best = outcome.best
-    card = model_card(model, config, ready.audit, run.identity["inputs"], pairs=len(ready.token_pairs))
-    if best is not None:
-        load_weights(best_weights(run.path / CHECKPOINTS, best), policy)
+    learner_budget = learner.token_budget
+    if ranks.first:
+        if ranks.sharded:  # what the ranks hold in parts is put together from the last checkpoint
+            del learner, optimizer, reference_model
+            loaded, policy = _policy(material, config, device="cpu")
+            load_weights(_last_checkpoint(run), policy)
+        _keep_models(run, material, config, loaded, policy, outcome)
+        _finish(
+            run,
+            material,
+            config,
+            outcome,
+            updates=len(plan),
+            seconds=round(time.monotonic() - began + done.seconds, 3),
+            packed=packed,
+            token_budget=learner_budget,
+            where=machine(next(policy.parameters()).device) | ({"ranks": ranks.size} if ranks.size > 1 else {}),
+        )
+    return ranks.of_first(lambda: _result(run), "the model is saved")
+
+
+def _answers(material: Material) -> list[tuple[Sample, ...]]:
+    """The answers of every example, held-out ones too."""
+    measured = material.measured.token_pairs if material.measured else ()
+    return [item.samples for item in (*material.ready.token_pairs, *measured)]
+
+
+def _policy(material: Material, config: TrainConfig, *, device: str | None = None) -> tuple[Loaded, torch.nn.Module]:
+    """The model as it is before its first update, and what of it is trained: itself, or with an adapter."""
+    held_in, reward = weights_dtype(config, pick_device()), config.objective == "reward"
+    if reward:
+        loaded = load_reward(material.model, seed=config.seed, dtype=held_in, device=device)
+        set_padding(loaded, [sample for answers in _answers(material) for sample in answers])
+    else:
+        loaded = load(material.model, dtype=held_in, in_4bit=config.load_in_4bit, device=device)
+    if config.lora_rank is None:
+        return loaded, loaded.model
+    return loaded, add_lora(loaded, config.lora_rank, seed=config.seed, scalar=reward)
+
+
+def _last_checkpoint(run: RunDir) -> Path:
+    last = latest_checkpoint(run.path / CHECKPOINTS)
+    assert last is not None
+    return last
+
+
+def _keep_models(
+    run: RunDir, material: Material, config: TrainConfig, loaded: Loaded, policy: torch.nn.Module, outcome: Outcome
+) -> None:
+    """Write the last state and the best one, and the adapter."""
+    card = model_card(
+        material.model, config, material.ready.audit, run.identity["inputs"], pairs=len(material.ready.token_pairs)
+    )
+    if outcome.best is not None:
+        load_weights(best_weights(run.path / CHECKPOINTS, outcome.best), policy)
         # A copy, because folding an adapter in ends it; without one, the policy itself.
         whole = copy.deepcopy(policy) if isinstance(policy, Adapted) and held_in_fp32(policy) else policy
         _save(run.path / BEST, whole, loaded, config, card)
-        last = latest_checkpoint(run.path / CHECKPOINTS)
-        assert last is not None
-        load_weights(last, policy)
+        load_weights(_last_checkpoint(run), policy)
     if isinstance(policy, Adapted):
         _save_adapter(run.path / ADAPTER, policy, loaded, config)
     _save(run.path / MODEL, policy, loaded, config, card)
+
+
+def _finish(
+    run: RunDir,
+    material: Material,
+    config: TrainConfig,
+    outcome: Outcome,
+    *,
+    updates: int,
+    seconds: float,
+    packed: bool,
+    token_budget: int,
+    where: dict[str, Any],
+) -> None:
+    """Write the manifest, and take away what only an unfinished run needs."""
+    ready = material.ready
     run.finish(
-        outputs=(MODEL, *([BEST] if best else []), *([ADAPTER] if config.lora_rank else []), METRICS, REFUSED, AUDIT),
+        outputs=(
+            MODEL, *([BEST] if outcome.best else []), *([ADAPTER] if config.lora_rank else []), METRICS, REFUSED, AUDIT,
+        ),
         pairs=len(ready.token_pairs),
         rows=ready.rows,
         refused=len(ready.refused),
-        updates=len(plan),
-        seconds=round(time.monotonic() - began + done.seconds, 3),
+        updates=updates,
+        seconds=seconds,
         peak_memory_gb=peak_memory_gb(),
         packed=packed,
-        in_force={**config.in_force, "save_every": config.save_every, "token_budget": learner.token_budget},
-        machine=machine(loaded.model.device),
+        in_force={**config.in_force, "save_every": config.save_every, "token_budget": token_budget},
+        machine=where,
         audit=ready.audit.in_short(),
-        base_model=model,
+        base_model=material.model,
+        **({"reference_model": material.reference} if material.reference is not None else {}),
         last=outcome.last,
         warnings=outcome.warnings,
-        **({"best": asdict(best)} if best else {}),
-    )
+        **({"best": asdict(outcome.best)} if outcome.best else {}),
+    )  # fmt: skip
     shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)  # they have served once the model is there
-    return _result(run)
 
 
 def _save(folder: Path, policy: torch.nn.Module, loaded: Loaded, config: TrainConfig, card: str) -> None:
@@ -306,6 +396,14 @@ def _moving_reference(policy: torch.nn.Module, config: TrainConfig) -> MovingRef
 def _reference_model(policy: torch.nn.Module, config: TrainConfig) -> torch.nn.Module:
     """The model that whole distributions are compared with: the policy without its adapter, or a frozen copy."""
     return policy if config.lora_rank else copy.deepcopy(policy).requires_grad_(False)
+
+
+def _other_model(name: str, config: TrainConfig, ranks: Ranks) -> torch.nn.Module:
+    """A model to stay near to that is not the one in training, in shards where that one is."""
+    model = load(name, dtype=weights_dtype(config, pick_device())).model
+    if ranks.sharded:
+        shard(model)
+    return model
 
 
 def _other_allowance(run: RunDir, ready: Prepared) -> str:

@@ -1,5 +1,8 @@
 """One update: sum per pair over every micro-batch, divide once by the pairs of the update.
 
+The micro-batches may be those of several ranks: each makes the gradient of its own, divided by the pairs of all, and gradients
+are summed over ranks before the norm is taken. Every rank then has all log-probabilities of the update, and the same figures.
+
 Pairs stand here for ranked lists and single answers too. A pair's weight multiplies its loss, and the divisor stays the number
 of pairs: weight 2 is the pair told twice to an update of the same size. Dividing by the sum of the weights would make a
 pair's weight depend on its neighbours, and mean nothing at all where an update has one pair.
@@ -8,13 +11,15 @@ pair's weight depend on its neighbours, and mean nothing at all where an update 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from rather.distributed.ranks import ALONE, Ranks
+from rather.distributed.sharding import clipped
 from rather.losses import PairLogps, SampleLogps
 from rather.model import Completions, Sample, completions
 from rather.model.reward import scores
@@ -23,6 +28,7 @@ from rather.training.baseline import Baseline
 from rather.training.memory import OutOfMemory, is_out_of_memory
 from rather.training.objective import Logps, Objective, as_lists, as_pairs, as_samples, joined
 from rather.training.said import UNSAID, Said
+from rather.training.together import NonFinite, Part, in_step, sum_gradients, without_gradient
 
 Forward = Callable[[Sequence[Sample]], Any]
 
@@ -39,6 +45,11 @@ class MicroBatch:
     ids: tuple[str, ...]
     said: Said = UNSAID
     kind: Kind = "pair"
+
+    @property
+    def idle(self) -> bool:
+        """True for samples that belong to nobody: a rank with less to do computes them where all must compute at once."""
+        return not self.ids
 
 
 ToLogps = Callable[[Any, MicroBatch], Logps]
@@ -106,14 +117,6 @@ class StepStats:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-class NonFinite(Exception):
-    """Internal: the loss or gradient of the pairs `ids` is NaN or infinite; no weight was changed."""
-
-    def __init__(self, what: str, ids: tuple[str, ...]) -> None:
-        super().__init__(what)
-        self.what, self.ids = what, ids
-
-
 def train_step(
     model: torch.nn.Module,
     batches: Sequence[MicroBatch],
@@ -127,37 +130,47 @@ def train_step(
     reference_model: torch.nn.Module | None = None,
     baseline: Baseline | None = None,
     on_logps: Callable[[Logps], None] = lambda logps: None,
+    ranks: Ranks = ALONE,
+    pairs: int | None = None,
 ) -> StepStats:
-    """Update the weights once from all `batches` together. How they were cut does not change the result.
+    """Update the weights once from all `batches` of all ranks together. How they were cut or dealt does not change the result.
+
+    pairs: of the whole update; those of `batches` if not given.
 
     reference_model: for losses that compare whole distributions. baseline: for those with a running level; it takes the
     update in. on_logps sees the log-probabilities of each micro-batch before anything is learned from them, and may raise.
     Raises NonFinite and OutOfMemory before the optimiser steps, so that the weights are still those of the step before.
     """
     optimizer.zero_grad(set_to_none=True)
+    forward = forward_of(
+        model, objective, scored=objective.of_scores, dtype=dtype, packed=packed, reference_model=reference_model
+    )
+    device = next(model.parameters()).device
+    work = _Work(
+        forward,
+        partial(logps_of, objective=objective, level=baseline.value(device) if baseline is not None else None),
+        batches,
+        objective,
+        sum(len(batch.ids) for batch in batches) if pairs is None else pairs,
+        on_logps,
+        ranks,
+    )
+    at_once = objective.of_whole_update and (len(batches) > 1 or ranks.size > 1)
     try:
-        forward = forward_of(
-            model,
-            objective,
-            scored=batches[0].reference is None,
-            dtype=dtype,
-            packed=packed,
-            reference_model=reference_model,
-        )
-        level = baseline.value(next(model.parameters()).device) if baseline is not None else None
-        to_logps = partial(logps_of, objective=objective, level=level)
-        take = _whole_update if objective.of_whole_update and len(batches) > 1 else _batch_by_batch
-        logps, loss_P = take(forward, to_logps, batches, objective, on_logps)
+        made = in_step(ranks, partial(_whole_update if at_once else _batch_by_batch, work))
+        sum_gradients(model, ranks)
     except BaseException as error:
         optimizer.zero_grad(set_to_none=True)
         if is_out_of_memory(error):
             raise OutOfMemory from error
         raise
-    norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm))
+    norm = clipped(model, max_grad_norm)
     if not torch.isfinite(torch.tensor(norm)):
         optimizer.zero_grad(set_to_none=True)
-        raise NonFinite("gradient", tuple(pair_id for batch in batches for pair_id in batch.ids))
+        raise NonFinite("gradient", tuple(pair_id for part in made for pair_id in part.ids))
     optimizer.step()
+    logps = joined([part.logps for part in made if part.logps is not None])
+    loss_P = torch.cat([part.loss_P for part in made if part.loss_P is not None])
     if baseline is not None:
         baseline.seen(logps)
     optimizer.zero_grad(set_to_none=True)
@@ -201,69 +214,82 @@ def logps_of(
     return as_pairs(found, batch.reference, objective=objective, baseline=level, said=batch.said)
 
 
-def _batch_by_batch(
-    forward: Forward,
-    to_logps: ToLogps,
-    batches: Sequence[MicroBatch],
-    objective: Objective,
-    on_logps: Callable[[Logps], None],
-) -> tuple[Logps, Tensor]:
+@dataclass(frozen=True)
+class _Work:
+    """What one rank has to do of an update. pairs: of the update on all ranks."""
+
+    forward: Forward
+    to_logps: ToLogps
+    batches: Sequence[MicroBatch]
+    objective: Objective
+    pairs: int
+    on_logps: Callable[[Logps], None]
+    ranks: Ranks
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(pair_id for batch in self.batches for pair_id in batch.ids)
+
+
+def _batch_by_batch(work: _Work) -> Part:
     """Gradients of Σ loss / pairs, one micro-batch at a time. For losses in which every pair stands for itself."""
-    pairs = sum(len(batch.ids) for batch in batches)
     seen: list[Logps] = []
     losses: list[Tensor] = []
-    for batch in batches:
-        logps = to_logps(forward(flat(batch)), batch)
-        on_logps(logps)
-        loss_P = batch.said.weighted(objective(logps))
+    for batch in work.batches:
+        found = work.forward(flat(batch))
+        if batch.idle:
+            torch.autograd.backward([0 * value.sum() for value in _differentiable(found)])
+            continue
+        logps = work.to_logps(found, batch)
+        work.on_logps(logps)
+        loss_P = batch.said.weighted(work.objective(logps))
         _require_finite(loss_P, batch.ids)
-        (loss_P.sum() / pairs).backward()
-        seen.append(_detached(logps))
+        (loss_P.sum() / work.pairs).backward()
+        seen.append(without_gradient(logps))
         losses.append(loss_P.detach())
-    return joined(seen), torch.cat(losses)
+    return Part(joined(seen), torch.cat(losses), work.ids) if seen else Part()
 
 
-def _whole_update(
-    forward: Forward,
-    to_logps: ToLogps,
-    batches: Sequence[MicroBatch],
-    objective: Objective,
-    on_logps: Callable[[Logps], None],
-) -> tuple[Logps, Tensor]:
+def _whole_update(work: _Work) -> Part:
     """The same for losses that compare the pairs of an update with each other, with the memory of one micro-batch.
 
     First every log-probability without gradient, then the loss of the whole update and its gradient in the log-probabilities,
-    then each micro-batch once more, its part of that gradient sent back through it.
+    then each micro-batch once more, its part of that gradient sent back through it. Each rank has the log-probabilities of all
+    between the two, and is asked for the gradient in its own.
     """
-    pairs = sum(len(batch.ids) for batch in batches)
     with torch.no_grad():
-        found = [forward(flat(batch)) for batch in batches]
-    leaves = [tensor.requires_grad_() for part in found for tensor in _differentiable(part)]
-    each = [to_logps(part, batch) for part, batch in zip(found, batches, strict=True)]
+        found = [work.forward(flat(batch)) for batch in work.batches]
+    ours = [(part, batch) for part, batch in zip(found, work.batches, strict=True) if not batch.idle]
+    leaves = [tensor.requires_grad_() for part, _ in ours for tensor in _differentiable(part)]
+    each = [work.to_logps(part, batch) for part, batch in ours]
     for logps in each:
-        on_logps(_detached(logps))
-    whole = joined(each)
-    loss_P = objective(whole)
-    _require_finite(loss_P, tuple(pair_id for batch in batches for pair_id in batch.ids))
-    slopes = iter(torch.autograd.grad(loss_P.sum() / pairs, leaves))
-    for batch in batches:
-        again = _differentiable(forward(flat(batch)))
-        torch.autograd.backward(again, [next(slopes) for _ in again])
-    return _detached(whole), loss_P.detach()
+        work.on_logps(without_gradient(logps))
+    mine = joined(each) if each else None
+    parts = in_step(work.ranks, lambda: Part(None if mine is None else without_gradient(mine), None, work.ids))
+    device = leaves[0].device if leaves else torch.device("cpu")
+    others = [None if part.logps is None else without_gradient(part.logps, device) for part in parts]
+    others[work.ranks.rank] = mine
+    loss_P = work.objective(joined([logps for logps in others if logps is not None]))
+    _require_finite(loss_P, tuple(pair_id for part in parts for pair_id in part.ids))
+    slopes = iter(torch.autograd.grad(loss_P.sum() / work.pairs, leaves) if leaves else ())
+    for batch in work.batches:
+        again = _differentiable(work.forward(flat(batch)))
+        torch.autograd.backward(again, [torch.zeros_like(value) if batch.idle else next(slopes) for value in again])
+    if mine is None:
+        return Part()
+    before = sum(len(part.ids) for part in parts[: work.ranks.rank])
+    return Part(without_gradient(mine), loss_P.detach()[before : before + len(work.ids)], work.ids)
 
 
-def _differentiable(found: Completions) -> list[Tensor]:
+def _differentiable(found: Completions | Tensor) -> list[Tensor]:
+    if isinstance(found, Tensor):
+        return [found]
     return [found.logp_C] if found.kl_C is None else [found.logp_C, found.kl_C]
 
 
 def flat(batch: MicroBatch) -> list[Sample]:
     """Its samples, example after example."""
     return [sample for pair in batch.samples for sample in pair]
-
-
-def _detached(logps: Logps) -> Logps:
-    values = {field.name: getattr(logps, field.name) for field in fields(logps)}
-    return type(logps)(**{name: v.detach() if isinstance(v, Tensor) else v for name, v in values.items()})
 
 
 Side = tuple[Tensor, Tensor, Tensor]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -12,6 +11,9 @@ from typing import Any
 from rather.annotation.replay import agreed_share
 from rather.annotation.store import Store
 from rather.annotation.tasks import Item, turned
+
+LISTED = 1000
+"""So many disputes are listed."""
 
 # Votes as they stand on ordinary items that several people voted on.
 _SAID = """
@@ -64,13 +66,26 @@ def disputes(store: Store, agreement: float) -> list[Dispute]:
         if item in done:
             continue
         standing = {account: (shown, body) for _, account, shown, body in rows}  # a revision takes a vote's place
-        said = [
-            json.dumps(turned(json.loads(body), json.loads(shown)), sort_keys=True) for shown, body in standing.values()
-        ]
+        said = [_plainly(shown, body) for shown, body in standing.values()]
         share = agreed_share(said)
         if share < agreement:
             found.append(Dispute(item, len(said), share))
     return sorted(found, key=lambda one: (one.agreed, -one.votes, one.item))
+
+
+_VERDICTS = {
+    f'{{"verdict":"{verdict}"': {"[0, 1]": verdict, "[1, 0]": {"a": "b", "b": "a"}.get(verdict, verdict)}
+    for verdict in ("a", "b", "tie", "both_bad")
+}
+
+
+def _plainly(shown: str, body: str) -> str:
+    """A vote in its item's own order, as a text by which votes are compared. Of a million, most are two answers compared."""
+    begun = _VERDICTS.get(body[: body.find('"', 12) + 1])
+    if begun is not None and shown in begun:
+        return begun[shown]
+    told = turned(json.loads(body), json.loads(shown))
+    return told["verdict"] if told.keys() == {"verdict"} else json.dumps(told, sort_keys=True)
 
 
 def opinions(store: Store, item: int) -> list[Opinion]:
@@ -92,29 +107,6 @@ def decisions(store: Store, limit: int = 50) -> list[Decision]:
         told = turned(said, json.loads(shown))
         found[item] = Decision(Item.load(item, kind, "task", asked), name, at, told, str(said.get("comment", "")))
     return list(found.values())[::-1][:limit]
-
-
-def counted(said: list[Opinion], answers: int) -> list[tuple[str, int]]:
-    """How many say what, in words, the most first."""
-    return Counter(in_words(one.said, answers) for one in said).most_common()
-
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-def in_words(said: dict[str, Any], answers: int) -> str:
-    """A vote in its item's own order, the first answer called A."""
-    if "verdict" in said:
-        return {"a": "A is better", "b": "B is better", "tie": "tie", "both_bad": "both bad"}[said["verdict"]]
-    if "ranks" in said:
-        places: dict[int, list[str]] = {}
-        for letter, rank in zip(LETTERS[:answers], said["ranks"], strict=True):
-            if rank is not None:
-                places.setdefault(rank, []).append(letter)
-        return " > ".join(" = ".join(places[rank]) for rank in sorted(places))
-    if "scores" in said:
-        return ", ".join(f"{aspect} {score}" for aspect, score in sorted(said["scores"].items()))
-    return "another text"
 
 
 def seen_as(said: dict[str, Any], order: list[int]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ What the process is told comes by standard input, since the address of a databas
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,9 @@ from rather.annotation.store import Store, open_store
 from rather.errors import RatherError, StoreError
 
 _LONGEST_SECONDS = 600.0
+
+# Where there are few cores, the server comes first.
+_NICE = 10
 
 
 def beside(store: Store, job: str, **values: Any) -> Any:
@@ -46,6 +50,13 @@ def _survey(store: Store) -> Any:
     return survey(store)
 
 
+def _disputes(store: Store, *, agreement: float) -> Any:
+    from rather.annotation.overseeing.adjudication import LISTED, disputes
+
+    found = disputes(store, agreement)
+    return {"total": len(found), "first": [[one.item, one.votes, one.agreed] for one in found[:LISTED]]}
+
+
 def _import(store: Store, *, name: str, file: str, **options: Any) -> Any:
     from rather.annotation.importing import import_items
 
@@ -63,11 +74,17 @@ def _parquet(store: Store, *, file: str) -> Any:
     return {"votes": export_votes(store, Path(file)).votes}
 
 
-JOBS: dict[str, Callable[..., Any]] = {"survey": _survey, "import": _import, "parquet": _parquet}
+JOBS: dict[str, Callable[..., Any]] = {
+    "survey": _survey,
+    "disputes": _disputes,
+    "import": _import,
+    "parquet": _parquet,
+}
 
 
 def main() -> None:
     """Do the job that standard input names."""
+    os.nice(_NICE)
     told = json.load(sys.stdin)
     store = open_store(Path(told["folder"]), told["db"])
     try:

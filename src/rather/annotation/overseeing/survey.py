@@ -7,7 +7,7 @@ twice. Votes on gold and qualification items count for who gave them and not for
 from __future__ import annotations
 
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,23 +36,19 @@ LEAST_SHARED = 10
 def survey(store: Store) -> dict[str, Any]:
     """All figures of the board, as JSON has them."""
     project = load_project(store)
-    votes: deque[list[Judgment]] = deque(maxlen=MOST_VOTES)
+    since = store.read(_LATEST, most=MOST_VOTES)[0][0]
+    found = iter_votes_with_items(store, since=since, of="task")
+    votes = [records for _, kind, _, records in found if kind != "adjudicated"]
     marked: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    counted = adjudicated = 0
-    for role, kind, right, records in iter_votes_with_items(store):
-        if kind == "adjudicated":
-            adjudicated += 1
-        elif role == "task":
-            counted += 1
-            votes.append(records)
-        else:
+    for of in ("gold", "qualification"):
+        for role, _, right, records in iter_votes_with_items(store, of=of):
             marked[records[0].judge, role].append(right)
     judgments = [judgment for records in votes for judgment in records]
     panel = Panel.of(judgments)
     return {
         "at": time.time(),
-        "votes": counted,
-        "adjudicated": adjudicated,
+        "votes": store.read(_COUNTED)[0][0],
+        "adjudicated": store.read(_ADJUDICATED)[0][0],
         "read": len(votes),
         "agreement": _agreement(panel),
         "people": _people(panel, marked, store),
@@ -60,6 +56,16 @@ def survey(store: Store) -> dict[str, Any]:
         "hours": _hours(store),
         "gain": gain_of_choice(store, project),
     }
+
+
+_LATEST = """
+SELECT coalesce(min(id), 0) FROM (
+  SELECT id FROM events WHERE kind IN ('voted', 'revised') ORDER BY id DESC LIMIT :most) AS latest
+"""
+
+_COUNTED = "SELECT count(*) FROM events e JOIN items i ON i.id = e.item WHERE e.kind = 'voted' AND i.role = 'task'"
+
+_ADJUDICATED = "SELECT count(DISTINCT item) FROM events WHERE kind = 'adjudicated'"
 
 
 def _agreement(panel: Panel) -> list[dict[str, Any]]:
@@ -80,7 +86,13 @@ def _agreement(panel: Panel) -> list[dict[str, Any]]:
         level = np.round(ratings.score[rows] - (low or 0)).astype(np.int64)
         alpha = krippendorff(ratings.item[rows], level, categories=int(level.max()) + 1, metric="ordinal")
         found.append(
-            {"of": f"ratings of {aspect or 'the whole'}", "alpha": _coefficient(alpha), "ac1": None, "same": None}
+            {
+                "of": f"ratings of {aspect or 'the whole'}",
+                "aspect": aspect,
+                "alpha": _coefficient(alpha),
+                "ac1": None,
+                "same": None,
+            }
         )
     return found
 
@@ -121,7 +133,8 @@ def _people(panel: Panel, marked: Mapping[tuple[str, str], list[bool]], store: S
 _WHO = """
 SELECT a.id, a.name, a.role, a.active,
   (SELECT count(*) FROM events e WHERE e.account = a.id AND e.kind <> 'viewed' AND e.kind = 'voted'),
-  (SELECT count(*) FROM events e WHERE e.account = a.id AND e.kind <> 'viewed' AND e.kind = 'skipped')
+  (SELECT count(DISTINCT e.item) FROM events e WHERE e.account = a.id AND e.kind <> 'viewed' AND e.kind = 'skipped'
+    AND NOT EXISTS (SELECT 1 FROM events vote WHERE vote.item = e.item AND vote.account = e.account AND vote.kind = 'voted'))
 FROM accounts a ORDER BY 5 DESC, a.id
 """
 

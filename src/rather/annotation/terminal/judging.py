@@ -150,13 +150,14 @@ class Judging(App[None]):
     async def action_skip(self) -> None:
         """Can't judge."""
         if self._task is not None and await self._sent(lambda item: self._client.skip(item, "")) is not None:
+            self._last = self._task
             await self._go_on("skipped")
 
     async def action_undo(self) -> None:
         """Vote anew on the last one."""
         if self._last is not None:
             self._again = True
-            await self._show(self._last, "vote anew: the old vote stays on record")
+            await self._show(self._last, "vote anew: what you said before stays on record")
 
     async def _say(self, vote: dict[str, Any]) -> None:
         if self._task is None:

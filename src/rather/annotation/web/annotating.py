@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from rather.annotation.desk import Past, Receipt, Shown
 from rather.annotation.queue import MOST_HELD
+from rather.annotation.receipts import Past, Receipt, Shown
 from rather.annotation.tasks import Vote, unfit
 from rather.annotation.web.api import number_in_path
 from rather.annotation.web.http import HTML, Reply, Request, html_reply, json_reply, redirect
@@ -66,16 +66,19 @@ async def votes(site: Site, request: Request) -> Reply:
 
 
 async def past_vote(site: Site, request: Request) -> Reply:
-    """A vote of one's own, to vote again."""
+    """A vote or skip of one's own, to vote again."""
     past = await site.desk.past(request.person, number_in_path(request, "item"))
     part = await task_part(site, request, past.shown, past)
     return html_reply(_page(site, request, "task.html", part=part, shown=past.shown))
 
 
 async def revise(site: Site, request: Request) -> Reply:
-    """Vote again; the old vote stays on record."""
-    said = vote_of({**request.data, "item": str(number_in_path(request, "item"))})
-    receipt = await site.desk.revise(request.person, said)
+    """Vote again; the old vote, or skip, stays on record."""
+    form, item = request.data, number_in_path(request, "item")
+    if form.get("say") == "skip":
+        receipt = await site.desk.skip(request.person, item, _reason(form), _key(form))
+    else:
+        receipt = await site.desk.revise(request.person, vote_of({**form, "item": str(item)}))
     return _accepted(site, request, receipt, to="/votes")
 
 

@@ -70,7 +70,7 @@ async def skip(site: Site, request: Request) -> Reply:
 
 
 async def revise(site: Site, request: Request) -> Reply:
-    """Vote anew on an item; the old vote stays on record."""
+    """Vote anew on an item that you voted on or skipped; what you said before stays on record."""
     return json_reply(shapes.receipt_of(await site.desk.revise(request.person, request.data)))
 
 

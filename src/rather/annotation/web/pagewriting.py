@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from rather.annotation.web.look import Look, plain_look
 
@@ -36,6 +38,7 @@ def _environment() -> Environment:
         "SHORTEST_PASSWORD": SHORTEST_PASSWORD,
     }
     environment.filters["moment"] = lambda at: time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(at))
+    environment.filters["coded"] = lambda text: Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
     return environment
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from rather.annotation.accounts import INVITATION_DAYS, LONGEST_PASSWORD, MOST_USES, Role
-from rather.annotation.desk import Past, Receipt, Shown
 from rather.annotation.queue import MOST_HELD
+from rather.annotation.receipts import Past, Receipt, Shown
 from rather.annotation.tasks import Key, Number, Said, Vote
 
 Held = Annotated[list[Number], Field(max_length=MOST_HELD)]

@@ -20,7 +20,7 @@ from rather.annotation.desk import Desk
 from rather.annotation.web.addresses import is_address, is_loopback
 from rather.annotation.web.http import HTML, Headers, Receive, Reply, Request, Send, form_of, json_reply, redirect
 from rather.annotation.web.limits import Failures
-from rather.annotation.web.owner.surveying import Survey
+from rather.annotation.web.owner.surveying import Kept
 from rather.annotation.web.routes import Route, Table
 from rather.annotation.web.sessions import Sessions, same
 from rather.errors import RequestError, StoreError
@@ -58,6 +58,7 @@ class Site:
     proxied   True where a proxy on this machine stands before it
     secure    True where people come by https (through that proxy)
     surveys   the figures of the board
+    disputes  the items on which people differ
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Site:
         self.failures_of_address = Failures(burst=20, seconds=6.0)
         self.failures_of_name = Failures(burst=5, seconds=30.0)
         self.hashing = asyncio.Semaphore(2)  # argon2 takes memory and time on purpose
-        self.surveys = Survey()
+        self.surveys, self.disputes = Kept("survey"), Kept("disputes")
         self.desk: Desk
         self.sessions: Sessions
         self._refreshing: asyncio.Task[None] | None = None

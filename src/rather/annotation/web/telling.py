@@ -1,4 +1,4 @@
-"""A vote in words of the reader's language, for the list of one's own votes."""
+"""A vote in words of the reader's language."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def told(t: Texts, said: Mapping[str, Any]) -> str:
         return _ranking(said["ranks"])
     if "scores" in said:
         return ", ".join(
-            f"{t('task.overall') if name == OVERALL else name} {score}" for name, score in said["scores"].items()
+            f"{t('task.overall') if name == OVERALL else name} {score}"
+            for name, score in sorted(said["scores"].items())
         )
     if "text" in said:
         return said["text"]

@@ -1,6 +1,7 @@
 """What prompts are about: groups of prompts with words in common, named by the words that set them apart.
 
-TF-IDF over words (Chinese, Japanese and Korean: over pairs of characters), its main directions (truncated SVD), k-means.
+TF-IDF over words (Chinese, Japanese and Korean: over pairs of characters, named by the words that these belong to), its main
+directions (truncated SVD), k-means.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rather.auditing.balance.phrases import RUN, Words, apart, pairs_of
 from rather.auditing.material.keys import Ints
 from rather.auditing.material.words import FUNCTION_WORDS
 
@@ -20,6 +22,8 @@ Floats = NDArray[np.float64]
 
 DIRECTIONS = 40
 NAMED_BY = 4
+# Pairs of characters of one word follow each other, so more are looked at than are named.
+LOOKED_AT = 20
 # How far a text is drawn towards the group that it is most like; at 0 all stand in the middle.
 SHARPNESS = 12.0
 # Words of a question that say nothing of its subject.
@@ -31,8 +35,6 @@ _EMPTY = FUNCTION_WORDS | frozenset({
     "who", "why", "will", "would", "yes", "am", "he", "into", "more", "m", "d", "or", "out", "over", "very", "too",
 })  # fmt: skip
 _LATIN = re.compile(r"[^\W\d_⺀-鿿豈-﫿぀-ヿ가-힯]{2,}")
-_CJK = re.compile(r"[⺀-鿿豈-﫿぀-ヿ가-힯]{2,}")
-_CJK_EMPTY = frozenset("的了是在我你他她它们和与或不有个一这那吗呢什么怎样请如何为会能可以")
 
 
 @dataclass(frozen=True)
@@ -77,28 +79,34 @@ def topics_of(texts: Sequence[str], groups: int, seed: int = 0) -> Topics | None
     group = clusters(groups, n_init=2, random_state=seed).fit_predict(directions)
     order = np.argsort(-np.bincount(group, minlength=groups), kind="stable")
     group = np.argsort(order)[group]
-    names = _names(weights, group, groups, read.get_feature_names_out())
+    terms, words = read.get_feature_names_out(), Words(texts)
+    names = _names(weights, group, terms, words)
     often = np.bincount(weights.indices, minlength=weights.shape[1]) / len(texts)
-    common = str(read.get_feature_names_out()[often.argmax()]), float(often.max())
-    return Topics(tuple(names), group.astype(np.int64), _plane(directions, group), common)
+    common = str(terms[often.argmax()])
+    said = _word(common, words) or common
+    return Topics(tuple(names), group.astype(np.int64), _plane(directions, group), (said, float(often.max())))
 
 
 def _terms(text: str) -> list[str]:
-    words = [word for word in _LATIN.findall(text.lower()) if word not in _EMPTY]
-    for run in _CJK.findall(text):
-        words += [run[at : at + 2] for at in range(len(run) - 1) if not _CJK_EMPTY & set(run[at : at + 2])]
-    return words
+    return [word for word in _LATIN.findall(text.lower()) if word not in _EMPTY] + pairs_of(text)
 
 
-def _names(weights: object, group: Ints, groups: int, terms: NDArray[np.object_]) -> list[str]:
-    """The terms whose mean weight in the group is most above that in all."""
+def _names(weights: object, group: Ints, terms: NDArray[np.object_], words: Words) -> list[str]:
+    """The words whose mean weight in the group is most above that in all."""
     whole = np.asarray(weights.mean(axis=0)).ravel()  # pyright: ignore[reportAttributeAccessIssue]
     names = []
-    for number in range(groups):
-        own = np.asarray(weights[group == number].mean(axis=0)).ravel()  # pyright: ignore[reportIndexIssue]
-        best = np.argsort(-(own - whole), kind="stable")[:NAMED_BY]
-        names.append(", ".join(str(terms[at]) for at in best if own[at] > 0))
+    for number in np.unique(group):
+        inside = np.flatnonzero(group == number)
+        own = np.asarray(weights[inside].mean(axis=0)).ravel()  # pyright: ignore[reportIndexIssue]
+        best = np.argsort(-(own - whole), kind="stable")[:LOOKED_AT]
+        found = apart([_word(str(terms[at]), words, inside.tolist()) for at in best if own[at] > 0])
+        names.append(", ".join(found[:NAMED_BY]))
     return [name if names.index(name) == at else f"{name} ({at + 1})" for at, name in enumerate(names)]
+
+
+def _word(term: str, words: Words, within: Sequence[int] | None = None) -> str:
+    """A term as it is named: a pair of characters by the word that it belongs to."""
+    return words.around(term, within) if RUN.fullmatch(term) else term
 
 
 def _plane(directions: Floats, group: Ints) -> Floats:

@@ -10,27 +10,25 @@ from pydantic import ValidationError
 from rather.annotation.overseeing import adjudication, records
 from rather.annotation.web import shapes
 from rather.annotation.web.http import Reply, Request, json_reply, number_in_path
-from rather.annotation.web.owner import project
+from rather.annotation.web.owner import project, surveying
 from rather.annotation.web.owner.shapes import Board, Disputes, Log, Settings, Whole
-from rather.annotation.web.owner.surveying import figures
 from rather.annotation.web.routes import Route
 from rather.errors import RequestError
 
 if TYPE_CHECKING:
     from rather.annotation.web.site import Site
 
-_LISTED = 1000
-
 
 async def board(site: Site, request: Request) -> Reply:
     """The live board."""
-    return json_reply(await figures(site))
+    return json_reply(await surveying.figures(site))
 
 
 async def disputes(site: Site, request: Request) -> Reply:
     """Items on which people differ."""
-    found = await asyncio.to_thread(adjudication.disputes, site.desk.store, site.desk.project.agreement)
-    return json_reply({"total": len(found), "disputes": [vars(one) for one in found[:_LISTED]]})
+    found = await surveying.disputes(site, wait=True)
+    assert found is not None  # it waited
+    return json_reply({"total": found[0], "disputes": [vars(one) for one in found[1]]})
 
 
 async def item(site: Site, request: Request) -> Reply:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rather.annotation.web.http import Reply, Request
 from rather.annotation.web.owner.showing import page
-from rather.annotation.web.owner.surveying import figures
+from rather.annotation.web.owner.surveying import figures_soon
 from rather.annotation.web.routes import Route
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 async def board(site: Site, request: Request) -> Reply:
     """The live board."""
-    return page(site, request, "board.html", figures=await figures(site))
+    return page(site, request, "board.html", figures=await figures_soon(site))
 
 
 PAGES = [Route("GET", "/board", board, page=True, role="owner")]

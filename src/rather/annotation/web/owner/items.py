@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from rather.annotation import accounts
-from rather.annotation.overseeing import adjudication, records
+from rather.annotation.overseeing import records
 from rather.annotation.overseeing.beside import imported
 from rather.annotation.web.http import Reply, Request
 from rather.annotation.web.owner.showing import page
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rather.annotation.web.site import Site
 
 _FORMS = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".jsonl.gz", ".jsonl.zst")
-_ROLES = {"task": "to be judged", "gold": "gold, to check with", "qualification": "for the qualification test"}
+_ROLES = ("task", "gold", "qualification")
 _KINDS = ("compare", "rank", "rate", "edit")
 
 
@@ -52,7 +52,6 @@ async def _items(site: Site, request: Request, done: dict[str, Any] | None = Non
         items=len(site.desk.queue), batches=await asyncio.to_thread(records.batches, store),
         gold=await asyncio.to_thread(records.known_items, store, "gold"),
         qualification=await asyncio.to_thread(records.known_items, store, "qualification"),
-        words=adjudication.in_words,
     )  # fmt: skip
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, get_args
 from rather.annotation import accounts
 from rather.annotation.settings import Asking, Project, aspect_of, save_project
 from rather.annotation.web.http import Reply, Request, redirect
+from rather.annotation.web.look import look_of
 from rather.annotation.web.owner.showing import page
 from rather.annotation.web.routes import Route
+from rather.annotation.web.texts import Texts
 from rather.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
@@ -19,23 +21,14 @@ if TYPE_CHECKING:
 GUIDELINES = 500_000
 """The longest form of settings, in bytes."""
 
-FIELDS: dict[str, tuple[str, str]] = {
-    "title": ("Title", "text"), "overlap": ("Votes on each item", "number"),
-    "overlap_max": ("Where people disagree, up to", "number"), "agreement": ("They agree at a share of", "number"),
-    "reserve_minutes": ("Minutes an item is reserved", "number"), "ask": ("Ask first", "choice"),
-    "random_share": ("Share drawn at random", "number"), "gold_every": ("A gold item about every", "number"),
-    "qualify": ("Qualified with a share of", "number"), "seed": ("Seed", "number"),
-    "strength": ("Ask how much better", "yes"), "ties": ("Offer ties", "yes"),
-    "gold_feedback": ("Tell what was right about gold", "yes"), "shuffle": ("Items in random order", "yes"),
+FIELDS: dict[str, str] = {
+    "title": "text", "overlap": "number", "overlap_max": "number", "agreement": "number", "reserve_minutes": "number",
+    "ask": "choice", "random_share": "number", "gold_every": "number", "qualify": "number", "seed": "number",
+    "strength": "yes", "ties": "yes", "gold_feedback": "yes", "shuffle": "yes",
 }  # fmt: skip
-"""setting → (what the form calls it, its kind)"""
+"""setting → its kind in the form; the texts call it setup.NAME and explain it under help.NAME"""
 
 _NAME = re.compile(r"[a-z][a-z_-]*")
-
-_CHOICES = {
-    "random": "in random order", "uncertain": "where votes are uncertain", "informative": "where a vote tells most",
-    "doubtful": "labels that an audit doubts",
-}  # fmt: skip
 
 
 async def settings(site: Site, request: Request) -> Reply:
@@ -52,7 +45,7 @@ async def change(site: Site, request: Request) -> Reply:
         project = Project.build(changes_of(form))
     except ConfigError as error:
         values = {name: form.get(name, "") for name in FIELDS}
-        said = _in_the_forms_words(str(error))
+        said = _in_the_forms_words(str(error), look_of(request).texts)
         return _form(site, request, values, form.get("guidelines", ""), form.get("aspects", ""), said, 422)
     await save(site, request, project)
     return redirect("/project")
@@ -70,7 +63,7 @@ async def save(site: Site, request: Request, project: Project) -> None:
 def changes_of(form: dict[str, str]) -> dict[str, Any]:
     """What a form sets other than the default. Raises ConfigError."""
     given: dict[str, Any] = {"guidelines": form.get("guidelines", "").replace("\r\n", "\n")}
-    for name, (_, kind) in FIELDS.items():
+    for name, kind in FIELDS.items():
         text = form.get(name, "").strip()
         given[name] = text == "yes" if kind == "yes" else text
     if lines := [line for line in form.get("aspects", "").splitlines() if line.strip()]:
@@ -99,10 +92,9 @@ def _form(
     error: str = "",
     status: int = 200,
 ) -> Reply:
-    helps = {name: field.description or "" for name, field in Project.model_fields.items()}
     return page(
         site, request, "settings.html", status=status, fields=FIELDS, values=values, guidelines=guidelines, aspects=aspects,
-        choices=[(name, _CHOICES[name]) for name in get_args(Asking)], helps=helps, error=error,
+        choices=get_args(Asking), error=error,
     )  # fmt: skip
 
 
@@ -110,14 +102,10 @@ def _aspects(project: Project) -> str:
     return "\n".join(f"{name}={low}..{high}" for name, (low, high) in project.aspects.items())
 
 
-def _in_the_forms_words(said: str) -> str:
+def _in_the_forms_words(said: str, t: Texts) -> str:
     """A refusal with the settings called as the form calls them."""
-    known = {name.replace("_", "-"): title for name, (title, _) in FIELDS.items()} | {
-        name: title for name, (title, _) in FIELDS.items()
-    }
-    return _NAME.sub(lambda found: f"“{known[found[0]]}”" if found[0] in known else found[0], said).replace(
-        "--aspect", "aspects:"
-    )
+    known = {said: f"“{t(f'setup.{name}')}”" for name in FIELDS for said in (name, name.replace("_", "-"))}
+    return _NAME.sub(lambda found: known.get(found[0], found[0]), said).replace("--aspect", "aspects:")
 
 
 def require(project: dict[str, Any]) -> Project:

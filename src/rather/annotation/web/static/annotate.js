@@ -129,28 +129,30 @@ work.addEventListener("submit", (event) => {
   clock.count(seconds);
   const { item } = form.dataset;
   outbox.put({ item, path: new URL(form.action).pathname, body: String(body), key: body.get("key"), at: Date.now() });
-  if (!skipped) remember(form, event.submitter);
+  remember(form, event.submitter, skipped);
   show(ahead.shift() ?? null);
   refill();
 });
 
-function remember(done, submitter) {
+function remember(done, submitter, skipped) {
+  done.dataset.skipped = skipped ? "yes" : "";
+  if (skipped) done.querySelector(".cannot").open = false;
   done.querySelector('[aria-current="true"]')?.removeAttribute("aria-current");
   if (submitter?.name === "verdict") submitter.setAttribute("aria-current", "true");
   voted.push(done);
   if (voted.length > MOST_UNDONE) voted.shift();
 }
 
-// The last task again. Its vote stands until another takes its place.
+// The last task again. Its vote or skip stands until another vote takes its place.
 function undo() {
   const last = voted.pop();
   if (!last) return notice("undo", texts.nothing_to_undo);
   last.action = `/votes/${last.dataset.item}`;
   last.elements.namedItem("key").value = newKey();
-  last.querySelector(".cannot")?.remove();
+  if (!last.dataset.skipped) last.querySelector(".cannot")?.remove();
   if (form) ahead.unshift(form);
   show(last);
-  notice("undo", texts.undone);
+  notice("undo", last.dataset.skipped ? texts.undone_skip : texts.undone);
 }
 
 const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");

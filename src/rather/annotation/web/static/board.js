@@ -1,5 +1,6 @@
-// The board as it is now, twice a minute, while somebody looks at it. Without this script the page has a link that does it.
-const every = 30_000;
+// The page as it is now, twice a minute, or as soon as what is still counted is there. Without this script a link does it.
+const EVERY = 30_000;
+const SOON = 3_000;
 
 async function renew() {
   if (document.hidden || document.getSelection()?.toString()) return;
@@ -14,4 +15,6 @@ async function renew() {
   }
 }
 
-setInterval(renew, every);
+(function wait() {
+  setTimeout(() => renew().finally(wait), document.querySelector("[data-again]") ? SOON : EVERY);
+})();

@@ -10,7 +10,9 @@ export class Outbox {
     Object.assign(this, { account, csrf, told, tries: 0, busy: false, timer: 0 });
     this.prefix = `rather.vote.${account}.`;
     this.entries = stored(this.prefix);
+    this.unkept = new Set(); // of these, what waits in this page alone
     addEventListener("online", () => this.flush());
+    addEventListener("beforeunload", (event) => this.unkept.size && event.preventDefault());
     if (this.entries.length) this.flush();
   }
 
@@ -23,7 +25,7 @@ export class Outbox {
     try {
       localStorage.setItem(this.prefix + entry.key, JSON.stringify(entry));
     } catch {
-      // The browser keeps nothing (a private window, a full disk): the vote waits in this page alone.
+      this.unkept.add(entry); // the browser keeps nothing (a private window, a full disk), so it asks before the page is left
     }
     this.flush();
   }
@@ -87,6 +89,7 @@ export class Outbox {
 
   drop(entry) {
     this.entries = this.entries.filter((other) => other !== entry);
+    this.unkept.delete(entry);
     localStorage.removeItem(this.prefix + entry.key);
   }
 }

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from rather.annotation.settings import Settings
 from rather.errors import RequestError
 
 LANGUAGES = ("en", "zh-Hans", "zh-Hant")
@@ -25,6 +26,10 @@ class Texts:
     def __call__(self, key: str, **values: Any) -> str:
         return self.said[key].format(**values)
 
+    def of(self, head: str, name: str) -> str:
+        """What is called `name` elsewhere; by that name where nothing is said of it."""
+        return self.said.get(f"{head}_{name.replace(' ', '_')}", name)
+
     def part(self, section: str) -> dict[str, str]:
         """All of one section, for the script."""
         head = f"{section}."
@@ -41,7 +46,7 @@ class Texts:
 def texts(language: str) -> Texts:
     """The texts of one of LANGUAGES."""
     data = tomllib.loads((files("rather.annotation.web") / "texts" / f"{language}.toml").read_text("utf-8"))
-    return Texts(language, dict(_flat(data)))
+    return Texts(language, {**(_helps() if language == LANGUAGES[0] else {}), **dict(_flat(data))})
 
 
 def language_for(accepted: str) -> str:
@@ -54,6 +59,13 @@ def language_for(accepted: str) -> str:
         if main == "zh":
             return "zh-Hant" if any(name in _TRADITIONAL for name in more) else "zh-Hans"
     return LANGUAGES[0]
+
+
+def _helps() -> dict[str, str]:
+    """What settings are, as the settings themselves say it; other languages translate it under the same keys."""
+    described = {name: field.description or "" for name, field in Settings.model_fields.items()}
+    apart = ("guidelines", "aspects")  # which the form explains by itself
+    return {f"help.{name}": text.replace("--", "") for name, text in described.items() if name not in apart}
 
 
 def _flat(data: Mapping[str, Any], head: str = "") -> list[tuple[str, str]]:

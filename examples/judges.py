@@ -1,0 +1,53 @@
+"""Reward functions of the examples: what is wanted, as a number for each answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_ENDS = re.compile(r"[.!?。！？…]+[\"'”’)\]]*(?=\s|$)|[。！？]")
+_CJK = re.compile(r"[㐀-鿿]")
+_LETTER = re.compile(r"[^\W\d_]")
+
+
+def _text(completion: Any) -> str:
+    return completion if isinstance(completion, str) else completion[-1]["content"]
+
+
+def _question(prompt: Any) -> str:
+    return prompt if isinstance(prompt, str) else prompt[-1]["content"]
+
+
+def sentences(text: str) -> int:
+    """How many sentences a text has; what stands behind the last full stop is one, too."""
+    ends = [match.end() for match in _ENDS.finditer(text)]
+    rest = text[ends[-1] :] if ends else text
+    return len(ends) + bool(_LETTER.search(rest))
+
+
+def whole(text: str) -> bool:
+    """True if it ends where a sentence ends."""
+    found = list(_ENDS.finditer(text.strip()))
+    return bool(found) and found[-1].end() == len(text.strip())
+
+
+def brief(prompts: list[Any], completions: list[Any]) -> list[float]:
+    """1 for a whole answer of at most two sentences, else 0."""
+    return [float(whole(text) and sentences(text) <= 2) for text in map(_text, completions)]
+
+
+def asks_back(prompts: list[Any], completions: list[Any]) -> list[float]:
+    """1 for an answer that ends with a question, else 0."""
+    return [float(text.rstrip("\"'”’)] ").endswith(("?", "？"))) for text in map(_text, completions)]
+
+
+def chinese(prompts: list[Any], completions: list[Any]) -> list[float]:
+    """1 for a Chinese answer to a Chinese question, and for one that is not Chinese to any other."""
+    return [
+        float(_is_chinese(_text(c)) == _is_chinese(_question(p))) for p, c in zip(prompts, completions, strict=True)
+    ]
+
+
+def _is_chinese(text: str) -> bool:
+    letters = _LETTER.findall(text)
+    return len(_CJK.findall(text)) * 2 > len(letters)
