@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,16 @@ from tests.annotation.browsing import chromium  # noqa: E402
 from tests.annotation.cluster import Cluster, programs  # noqa: E402
 
 _names = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """argon2 with the least of its cost: it is slow on purpose, and half of the tests sign somebody in."""
+    import argon2
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argon2, "PasswordHasher", partial(argon2.PasswordHasher, time_cost=1, memory_cost=64))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from rather.annotation.store import Store
 from rather.annotation.web.owner.surveying import Kept
 from tests.annotation.asking import PASSWORD, Served, comparisons, fill, serving
 from tests.annotation.browsing import PHONE, WIDE
+from tests.annotation.test_annotating import RANK, RATE
 
 PAGES = ("/board", "/disputes", "/items", "/people", "/project", "/export", "/log")
 
@@ -26,6 +27,14 @@ def served(sqlite: Store) -> Iterator[Served]:
         add_account(sqlite, name, role, PASSWORD)  # pyright: ignore[reportArgumentType]
     with serving(sqlite) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def closed(browser: Any) -> Iterator[None]:
+    """Every window is closed when its test ends."""
+    yield
+    for context in browser.contexts:
+        context.close()
 
 
 class Person:
@@ -108,6 +117,34 @@ def test_two_people_at_once_then_an_adjudicator_then_pairs(browser: Any, served:
     assert all(row["chosen"].startswith("first") for row in rows)
 
 
+def test_rankings_and_ratings_are_decided_as_well(browser: Any, sqlite: Store) -> None:
+    fill(sqlite, [RANK, RATE], overlap=2)
+    for name in ("anna", "bo", "judge"):
+        add_account(sqlite, name, "adjudicator" if name == "judge" else "annotator", PASSWORD)
+    with serving(sqlite) as served:
+        for name, place, score in (("anna", 1, 2), ("bo", 2, 5)):
+            page = Person(browser, served, name, java_script_enabled=False).page
+            for number, text in enumerate(page.locator("article .rich").all_inner_texts()):
+                page.select_option(f"[name=rank{number}]", str(place if text == "one" else 3 - place))
+            page.click(".send")
+            page.locator(".scale label", has_text=str(score)).click()
+            page.click(".send")
+        page = Person(browser, served, "judge", viewport=PHONE).go("/disputes/1")
+        for number, article in enumerate(page.locator(".sides article").all()):
+            page.fill(f"[name=rank{number}]", "1" if "three" in article.inner_text() else "2")
+        page.click(".sheet form button.main")
+        page.wait_for_url("**/disputes/2")
+        page.fill("[name=score-overall]", "4")
+        page.click(".sheet form button.main")
+        page.wait_for_url("**/disputes")
+    (ranks, shown), (scores, _) = [
+        (json.loads(body), json.loads(order))
+        for body, order in sqlite.read("SELECT body, shown FROM events WHERE kind = 'adjudicated' ORDER BY id")
+    ]
+    assert [ranks["ranks"][shown.index(answer)] for answer in range(3)] == [2, 2, 1]
+    assert scores["scores"] == {"overall": 4}
+
+
 def test_every_page_of_the_owner_is_whole_and_within_its_policy(browser: Any, served: Served) -> None:
     for size, scheme in ((WIDE, "light"), (PHONE, "dark")):
         olga = Person(browser, served, "olga", viewport=size, color_scheme=scheme)
@@ -144,6 +181,10 @@ def test_an_invitation_is_made_and_used(browser: Any, served: Served) -> None:
     link = page.locator("code.link").inner_text()
     guest = browser.new_context().new_page()
     guest.goto(link)
+    guest.fill("[name=name]", "olga")
+    guest.click("main button")
+    assert guest.locator("[role=alert]").inner_text() == "the name olga is taken; choose another"
+    assert guest.locator("[name=token]").input_value() == link.partition("#")[2]
     guest.fill("[name=name]", "Chen")
     guest.click("main button")
     guest.wait_for_url("**/task")

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from argon2 import PasswordHasher
 
 from rather.annotation import accounts
 from rather.annotation.store import Store
@@ -274,6 +275,14 @@ def test_wrong_passwords_are_slowed_down(served: Served) -> None:
     assert slowed.status == 429
     assert 0 < int(slowed.headers["retry-after"]) <= 30
     assert asker.post("/api/sign-in", {"name": "someone else", "password": "wrong"}).status == 401
+
+
+def test_passwords_are_stored_as_argon2id_wants_it(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("argon2.PasswordHasher", PasswordHasher)  # not the tests' cheap one
+    account = accounts.add_account(sqlite, "anna", "owner", PASSWORD)
+    ((stored,),) = sqlite.read("SELECT password FROM accounts")
+    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert accounts.sign_in(sqlite, "Anna", PASSWORD) == account
 
 
 def test_guessing_invitations_is_slowed_down(served: Served) -> None:

@@ -126,6 +126,25 @@ def test_a_database_that_is_not_there_is_one_line(cluster: object, tmp_path: Pat
         open_store(tmp_path, cluster.url("nowhere"))
 
 
+@pytest.mark.parametrize("port", ["x", "99999"])
+def test_a_port_that_is_none_is_one_line(tmp_path: Path, port: str) -> None:
+    with pytest.raises(ConfigError, match="--db: the port is no number up to 65535"):
+        open_store(tmp_path, f"postgresql://u:secret@127.0.0.1:{port}/x")
+
+
+def test_a_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as told:
+        open_store(tmp_path, "postgresql://u:secret@127.0.0.1:1/x")
+    said = "cannot be reached (Connection refused); see that it runs and that --db is right"
+    assert str(told.value) == f"postgresql://127.0.0.1/x: {said}"
+
+
+def test_a_file_in_the_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "pairs.jsonl").touch()
+    with pytest.raises(StoreError, match=r"pairs\.jsonl: is a file; a project is a folder"):
+        open_store(tmp_path / "pairs.jsonl")
+
+
 def test_every_transaction_reaches_the_disk_before_it_is_acknowledged(sqlite: Store, tmp_path: Path) -> None:
     sqlite.append([ROW])
     file = sqlite3.connect(tmp_path / "project" / "annotate.db")

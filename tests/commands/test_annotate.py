@@ -72,6 +72,14 @@ def test_settings_change_one_by_one(tmp_path: Path, write_file: WriteFile, capsy
         (["configure", "p", "--guidelines", "none.md"], "none.md: No such file or directory"),
         (["export", "nowhere", "x.jsonl"], "nowhere holds no project (annotate.db); `rather annotate import` makes one"),
         (["import", "p", "pairs.jsonl", "--gold", "--qualification"], "--gold and --qualification: an item is one or the other"),
+        (["import", "p", "pairs.jsonl", "--per-prompt", "2"], "--per-prompt draws pairs of responses to be compared; "
+         "nothing can be drawn here"),
+        (["import", "p", "pairs.jsonl", "--per-prompt", "0"], "--per-prompt 0: must be 1 or more"),
+        (["import", "p", "pairs.jsonl", "--seed", "1"], "--seed acts with --per-prompt; give that too"),
+        (["import", "p", "pairs.jsonl", "--votes", "--seed", "1"], "--votes: the votes say what was asked; "
+         "it goes with --skip-bad alone"),
+        (["export", "p", "none/x.jsonl"], "none/x.jsonl: there is no folder none; make it first"),
+        (["backup", "p", "none/x.db"], "none/x.db: there is no folder none; make it first"),
         (["invite", "p", "--days", "0"], "--days 0: must be above 0, and 3650 at most"),
         (["invite", "p", "--uses", "99999999999999999999"], "--uses 99999999999999999999: must be 1 or more, and 10,000 at most"),
         (["invite", "p", "--name", "bo", "--uses", "2"], "--uses 2: counts new accounts; with --name, one account has the key "
@@ -94,8 +102,8 @@ def test_mistakes_are_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_file(PAIRS)
-    if arguments[0] in ("invite", "serve"):
-        assert run(capsys, "import", "p", "pairs.jsonl")[0] == 0
+    if arguments[0] in ("invite", "serve", "export", "backup"):
+        open_store(Path("p")).close()
     status, out, error = run(capsys, *arguments)
     assert (status, out) == (2, "")
     assert error == f"rather: {said}\n"
@@ -107,6 +115,7 @@ def test_a_password_that_is_too_short_is_refused(
     monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
     status, _, error = run(capsys, "add-user", tmp_path / "p", "anna", "--password-from-stdin")
     assert (status, error) == (2, "rather: a password has 10 to 1024 characters\n")
+    assert not (tmp_path / "p").exists()
 
 
 def test_a_key_signs_its_account_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

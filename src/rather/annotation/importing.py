@@ -50,7 +50,7 @@ def import_items(
     task: ItemKind | None = None,
     role: ItemRole = "task",
     per_prompt: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     skip_bad: bool = False,
     named: str | None = None,
     doubts: Path | None = None,
@@ -65,11 +65,12 @@ def import_items(
 
     Raises InputError for a file that cannot be read, or for its first refused row without `skip_bad`; nothing is imported then.
     """
+    _require_use(source, task, per_prompt, seed)
     done = Imported()
     doubted = {} if doubts is None else read_doubts(doubts)
     found: dict[str, float] = {}
     items = _items(
-        source, done, task, role, per_prompt, seed, lambda record, item: _doubt(doubted, found, record, item)
+        source, done, task, role, per_prompt, seed or 0, lambda record, item: _doubt(doubted, found, record, item)
     )
     batch = store.write(
         (
@@ -95,6 +96,18 @@ def import_items(
     if done.alone:
         say(f"note: {done.alone:,} prompts have no two different answers, and nothing is asked of them")
     return done
+
+
+def _require_use(source: str | Path, task: ItemKind | None, per_prompt: int | None, seed: int | None) -> None:
+    """Raise ConfigError for a drawing of pairs where none can be drawn."""
+    if seed is not None and per_prompt is None:
+        raise ConfigError("--seed acts with --per-prompt; give that too")
+    if per_prompt is None:
+        return
+    if per_prompt < 1:
+        raise ConfigError(f"--per-prompt {per_prompt}: must be 1 or more")
+    if task not in (None, "compare") or not _holds_responses(source):
+        raise ConfigError("--per-prompt draws pairs of responses to be compared; nothing can be drawn here")
 
 
 def _items(

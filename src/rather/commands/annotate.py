@@ -56,7 +56,7 @@ def import_(
     qualification: Flag = False,
     votes: Flag = False,
     per_prompt: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     skip_bad: Flag = False,
     doubts: Path | None = None,
 ) -> None:
@@ -80,9 +80,9 @@ def import_(
         The source holds judgments of people (an Argilla or Label Studio project, or an export of this): bring their votes as well,
         under accounts of their names, and tasks nobody has voted on. No server may run meanwhile.
     per_prompt
-        Of more than two answers to a prompt, compare so many pairs; not given: all.
+        Of responses, more than two to a prompt: compare so many pairs; not given: all.
     seed
-        Of the pairs that are drawn.
+        Of the pairs that are drawn; not given: 0.
     skip_bad
         Go on without rows that cannot be asked.
     doubts
@@ -94,7 +94,7 @@ def import_(
         raise ConfigError("--doubts goes with items to be judged, not with gold")
     if gold and qualification:
         raise ConfigError("--gold and --qualification: an item is one or the other")
-    if votes and (gold or qualification or task or per_prompt):
+    if votes and not (gold, qualification, task, per_prompt, seed, doubts) == (False, False, None, None, None, None):
         raise ConfigError("--votes: the votes say what was asked; it goes with --skip-bad alone")
     role = "gold" if gold else "qualification" if qualification else "task"
     with _made_if_new(folder, db) as store:
@@ -138,20 +138,16 @@ def configure(
     from rather.annotation.accounts import log
     from rather.annotation.settings import aspect_of
     from rather.annotation.settings import configure as run
-    from rather.annotation.store import open_store
 
     changes = {} if config is None else config.model_dump(include=config.model_fields_set)
     if guidelines is not None:
         changes["guidelines"] = read_text(guidelines)
     if aspect:
         changes["aspects"] = dict(map(aspect_of, aspect))
-    store = open_store(folder, db)
-    try:
+    with _made_if_new(folder, db) as store:
         project = run(store, changes)
         if changes:
             log(store, None, "changed settings", which=sorted(changes))
-    finally:
-        store.close()
     for name, value in project:
         print(f"{name}: {' '.join(str(value).split())[:80]}")
 
@@ -224,6 +220,8 @@ def backup(folder: Path, to: Path, /, *, db: Db = None) -> None:
 
     if to.exists():
         raise ConfigError(f"{to} is there already; name a new file")
+    if not to.parent.is_dir():
+        raise ConfigError(f"{to}: there is no folder {to.parent}; make it first")
     store = open_store(_there(folder, db), db)
     try:
         store.backup(to)
@@ -299,7 +297,6 @@ def add_user(
         Read the password from a line of standard input instead of asking for it.
     """
     from rather.annotation.accounts import log, put_account
-    from rather.annotation.store import open_store
 
     if password_from_stdin:
         password = sys.stdin.readline().rstrip("\n")
@@ -307,12 +304,9 @@ def add_user(
         password = _hidden(f"password of {name}: ")
         if _hidden("again: ") != password:
             raise ConfigError("these are two different passwords; nothing was changed")
-    store = open_store(folder, db)
-    try:
+    with _made_if_new(folder, db) as store:
         made = put_account(store, name, role, password)
         log(store, None, "made account" if made else "changed account", name=name, role=role)
-    finally:
-        store.close()
     print(f"account: {name} ({role}), {'made' if made else 'changed'}")
 
 

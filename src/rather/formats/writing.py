@@ -54,13 +54,18 @@ def write_refused(path: Path, refused: Iterable[Refusal]) -> None:
 def open_rows(path: Path) -> Iterator[Write]:
     """A function that writes a row; the file takes its name only once all of them are written.
 
-    Raises InputError for a name whose ending is none of .jsonl, .json (also .gz, .zst) and .parquet.
+    Raises InputError for a name whose ending is none of .jsonl, .json (also .gz, .zst) and .parquet, and for a folder that is not
+    there or takes no file.
     """
     opened = {".jsonl": _json_lines, ".json": _json_array, ".parquet": _parquet}.get(Path(plain_name(path)).suffix)
     if opened is None or (opened is _parquet and path.suffix != ".parquet"):
         raise InputError(
             f"{path}: is written by its name's ending; name a .jsonl or .json file (also .gz, .zst), or .parquet"
         )
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: nothing may be written into {path.parent}; choose another folder")
     with atomic_file(path) as file, opened(path, file.buffer) as write:  # pyright: ignore[reportAttributeAccessIssue]
         yield write
 

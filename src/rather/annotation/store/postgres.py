@@ -221,11 +221,15 @@ def _address(url: str) -> dict[str, Any]:
     database = unquote(parts.path.lstrip("/"))
     if not database:
         raise ConfigError("--db: names no database; postgresql://user@host/database")
+    try:
+        port = parts.port or 5432
+    except ValueError as error:
+        raise ConfigError("--db: the port is no number up to 65535") from error
     address: dict[str, Any] = {
         "user": unquote(parts.username or os.environ.get("PGUSER") or os.environ.get("USER") or "postgres"),
         "password": unquote(parts.password) if parts.password else os.environ.get("PGPASSWORD"),
         "host": parts.hostname or query.get("host") or "localhost",
-        "port": parts.port or 5432,
+        "port": port,
         "database": database,
     }
     if query.get("host", "").startswith("/"):
@@ -243,5 +247,7 @@ def _state(error: BaseException | None) -> str:
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error.__cause__, OSError):  # the driver's own sentence is of its insides
+        return f"cannot be reached ({error.__cause__.strerror or error.__cause__})"
     detail = error.args[0] if error.args else error
     return str(detail.get("M", detail)) if isinstance(detail, dict) else str(detail)

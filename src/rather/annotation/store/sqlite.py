@@ -34,6 +34,8 @@ class SqliteStore:
         self._all: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
         self._lock_file: IO[str] | None = None
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(f"{folder}: is a file; a project is a folder")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not self.path.exists():
