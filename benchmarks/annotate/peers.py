@@ -244,9 +244,11 @@ def main() -> None:
     for name in ("rather", *PEERS):
         if options.only and name not in options.only:
             continue
-        figures[name] = (
-            ours(options.seconds) if name == "rather" else measured(name, options.venvs / name, options.seconds)
-        )
+        try:
+            found = ours(options.seconds) if name == "rather" else measured(name, options.venvs / name, options.seconds)
+        except SystemExit as error:
+            found = {"left_out": str(error)}
+        figures[name] = found
         print(name, json.dumps(figures[name]), flush=True)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
@@ -287,10 +289,8 @@ def measured(name: str, venv: Path, seconds: float) -> dict[str, Any]:
     version = re.search(r"^Version: (.+)$", said.stdout, re.MULTILINE)
     if version is None:
         return {"left_out": f"{name} is not installed in {venv}"}
-    with tempfile.TemporaryDirectory() as scratch, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         log = (folder / "server.log").open("wb")
         command = peer.command(venv, folder, port, items)
@@ -301,7 +301,7 @@ def measured(name: str, venv: Path, seconds: float) -> dict[str, Any]:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "HOME": scratch, **peer.env},
+            env={**os.environ, "HOME": scratch, "PYTHONUNBUFFERED": "1", **peer.env},
         )
         try:
             asyncio.run(_until_ready(port, peer.ready, process))
@@ -317,6 +317,15 @@ def measured(name: str, venv: Path, seconds: float) -> dict[str, Any]:
             process.wait()
             log.close()
     return {"version": version[1], "start_s": round(start, 2), **found}
+
+
+def _free_port() -> int:
+    """Below those that outgoing connections get: one of these would connect to itself while nobody listens."""
+    for port in range(21_000, 30_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise SystemExit("no port is free")
 
 
 async def _until_ready(port: int, path: str, process: subprocess.Popen[bytes]) -> None:

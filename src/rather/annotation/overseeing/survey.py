@@ -26,7 +26,7 @@ from rather.stats.intervals import rate
 from rather.stats.judges import first_named
 from rather.stats.proportions import wilson
 
-MOST_VOTES = 200_000
+MOST_VOTES = 50_000
 """The figures of people come from so many votes, the latest; the page says so where there are more."""
 
 LEAST_SHARED = 10
