@@ -1,6 +1,6 @@
 """How often the intervals of an evaluation hold the truth: nominal 95 %, counted over simulated data whose truth is known.
 
-    python benchmarks/coverage.py [--draws 2000] --out benchmarks/results/coverage.json
+    python benchmarks/coverage.py [--draws 2000] [--only INTERVAL] --out benchmarks/results/coverage.json
 
 For each interval one sample after another is drawn from a known model, the interval computed as `rather evaluate` does, and
 it is counted how often it holds the value that produced the sample. An interval that promises at least 95 %
@@ -81,6 +81,15 @@ def paired(random: Random) -> bool:
         first.ravel(), second.ravel(), group, draws=1000, seed=int(random.integers(1 << 30))
     )
     return low <= TRUE_DIFFERENCE <= high
+
+
+def paired_nearly_alike(random: Random) -> bool:
+    """Two models that differ on one prompt in fourteen."""
+    gap = random.choice([1.0, -1.0, 0.0], 150, p=[0.05, 0.02, 0.93])
+    _, low, high, _ = paired_difference(
+        gap, np.zeros(150), np.arange(150), draws=1000, seed=int(random.integers(1 << 30))
+    )
+    return low <= 0.03 <= high
 
 
 def over_confidence(random: Random) -> bool:
@@ -213,6 +222,7 @@ CASES: dict[str, tuple[Case, str]] = {
     "change of perplexity, 20 texts": (change_of_perplexity, "both"),
     "KL of 32 samples": (kl_of_samples, "both"),
     "win rate near 1": (nearly_always, "both"),
+    "paired difference of two models that are nearly alike": (paired_nearly_alike, "both"),
 }
 
 
@@ -234,10 +244,16 @@ def powers(random: Random, draws: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--only", action="append", help="count this interval anew and keep the others of --out")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     rows, started = [], time.monotonic()
+    known = json.loads(options.out.read_text(encoding="utf-8")) if options.only else {"coverage": []}
+    kept = {row["interval"]: row for row in known["coverage"]}
     for number, (name, (case, promise)) in enumerate(CASES.items()):
+        if options.only and name not in options.only:
+            rows += [kept[name]] if name in kept else []
+            continue
         random = np.random.default_rng([7, number])
         hits = sum(case(random) for _ in range(options.draws))
         found = rate(hits, options.draws)
@@ -255,6 +271,11 @@ def main() -> None:
             f"{name}: {found.value:.1%} ({found.low:.1%} to {found.high:.1%}){'' if row['kept'] else ' OUTSIDE'}",
             flush=True,
         )
+    if options.only:
+        options.out.write_text(
+            json.dumps({**known, "coverage": rows}, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+        )
+        return
     power = powers(np.random.default_rng(8), min(options.draws, 2000))
     print("power at the smallest effect:", power)
     result = {"coverage": rows, "power_at_smallest": power, "seconds": round(time.monotonic() - started, 1)}

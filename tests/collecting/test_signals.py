@@ -143,6 +143,8 @@ def test_several_logs_are_one(write_file: WriteFile, tmp_path: Path) -> None:
     assert whole.counts == parts.counts == {**turned.counts, "events": whole.counts["events"]}
     said = [lines(tmp_path / name, "judgments.jsonl") for name in ("one", "two", "three")]
     assert said[0] == said[1] == said[2]
+    (days / "events-2024-05-03.jsonl").write_text("")  # the day has begun
+    assert rather.signals(days, out=tmp_path / "two").counts == parts.counts
     with pytest.raises(InputError, match="is given twice"):
         rather.signals([days, days / "events-2024-05-02.jsonl"], out=tmp_path / "four")
 
@@ -179,6 +181,10 @@ def test_mistakes(write_file: WriteFile, tmp_path: Path) -> None:
     blind = write_file([event("like"), event("like", answer="B")], "blind.jsonl")
     with pytest.raises(InputError, match="of an answer that its user was not shown"):
         rather.signals(blind, out=out)
+    (tmp_path / "collected").mkdir()
+    (tmp_path / "collected" / "token").write_text("secret")
+    with pytest.raises(InputError, match="collected: nothing was collected in this folder yet"):
+        rather.signals(tmp_path / "collected", out=out)
     assert not out.exists()
 
 

@@ -52,9 +52,11 @@ def test_a_model_that_learned_length_is_told_so() -> None:
     assert found["baselines"]["bag of words"]["accuracy"] > 0.7, "more words are known by any of them"
     assert found["baselines"]["reference's likelihood"]["accuracy"] == 0.0
     assert found["baselines"]["reference's likelihood per token"]["accuracy"] == 1.0
-    (said, other) = (warning for warning in found["warnings"] if '"' in warning)
-    assert said.startswith('the accuracy, 90% (86% to 94%), is not certainly above "longer wins" (90%)')
-    assert "per token" in other
+    [said] = (warning for warning in found["warnings"] if '"' in warning)
+    assert said == (
+        'the accuracy, 90% (86% to 94%), is not certainly above "longer wins" (90%), '
+        '"reference\'s likelihood per token" (100%)'
+    )
 
 
 def test_a_model_that_learned_more_is_not_warned() -> None:
@@ -83,6 +85,24 @@ def test_slices_that_differ() -> None:
     assert "source: shop" in found["slices_apart"]
     assert {name for kind, name in by if kind == "length"} == {"chosen is longer", "chosen is shorter"}
     assert len([name for kind, name in by if kind == "topic"]) == 2
+
+
+def test_slices_by_file_and_by_a_tag_of_the_same_word() -> None:
+    """Pairs of two files, and a tag `language` that says something else than the language that is found out."""
+    given = [
+        pair.model_copy(
+            update={
+                "source": f"/data/{'ab'[n % 2]}.jsonl:{n}",
+                "tags": {"language": "formal" if n % 4 < 2 else "plain"},
+            }
+        )
+        for n, pair in enumerate(pairs(80))
+    ]
+    found = about(given, columns(np.where(np.arange(80) % 2, 1.0, -1.0)), beta=None, topics=2)
+    by = {(row["by"], row["name"]): row["accuracy"] for row in found["slices"]}
+    assert (by["file", "a.jsonl"], by["file", "b.jsonl"]) == (0.0, 1.0)
+    assert (by["tag language", "formal"], by["tag language", "plain"]) == (0.5, 0.5)
+    assert ("language", "formal") not in by
 
 
 def test_calibration_of_pairs() -> None:

@@ -70,7 +70,7 @@ def test_empty_plots_are_drawn() -> None:
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("a\n b", "a b"), ("", "(empty)"), ("x" * 40, "x" * 27 + "…"), ("_a", " _a"), ("a\u202eb", "a⟨U+202E⟩b")],
+    [("a\n b", "a b"), ("", "(empty)"), ("x" * 40, "x" * 31 + "…"), ("_a", " _a"), ("a\u202eb", "a⟨U+202E⟩b")],
 )
 def test_a_label_is_one_short_visible_line(text: str, shown: str) -> None:
     assert label(text) == shown

@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(16))
+@pytest.mark.parametrize("number", range(17))
 def test_coverage(number: int) -> None:
     """With 400 draws it is refuted only what certainly lies outside (p < 0.001 against the nearer limit)."""
     from benchmarks.coverage import CASES
@@ -25,8 +25,11 @@ def test_every_case_is_counted() -> None:
     import json
     from pathlib import Path
 
+    from benchmarks.coverage import CASES
+
     file = Path(__file__).parents[2] / "benchmarks" / "results" / "coverage.json"
     rows = json.loads(file.read_text(encoding="utf-8"))["coverage"]
+    assert [row["interval"] for row in rows] == list(CASES)
     assert all(row["kept"] for row in rows), [row for row in rows if not row["kept"]]
     assert all(row["coverage"] >= 0.93 for row in rows)
     assert all(row["coverage"] <= 0.97 for row in rows if row["promises"] == "both")

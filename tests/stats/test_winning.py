@@ -86,12 +86,18 @@ def test_two_models_on_the_same_pairs() -> None:
     mixed = np.r_[np.ones(30), np.zeros(26), np.ones(44)], np.r_[np.zeros(30), np.ones(26), np.ones(44)]
     value, low, high, p = paired_difference(*certain, np.arange(100))
     assert (value, p) == (pytest.approx(0.04), pytest.approx(0.125, abs=0.02))  # of 16 signs of four two are as far
-    assert 0 < low < value < high
+    # Of Bonett and Price: 5/102 less 1/102, ± 1.959964 · √((6/102 − (4/102)²)/102).
+    assert (low, high) == (pytest.approx(-0.007225, abs=1e-5), pytest.approx(0.085656, abs=1e-5))
     value, low, high, p = paired_difference(*mixed, np.arange(100))
     assert value == pytest.approx(0.04)
     assert low < 0 < high
     assert p > 0.5
-    assert paired_difference(certain[0], certain[0], np.arange(100))[:3] == (0.0, 0.0, 0.0)
+    # Models that say the same on 100 prompts may differ on the next: ± 1.959964 · √(2/102/102).
+    value, low, high, p = paired_difference(certain[0], certain[0], np.arange(100))
+    assert (value, low, high, p) == (0.0, pytest.approx(-0.027175, abs=1e-5), pytest.approx(0.027175, abs=1e-5), 1.0)
+    value, low, high, _ = paired_difference(np.ones(100), np.zeros(100), np.arange(100))
+    assert (value, high) == (1.0, 1.0)
+    assert 0.93 < low < 0.96
 
 
 def test_pairs_of_one_prompt_are_one_draw() -> None:

@@ -64,11 +64,13 @@ class EventLog:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
-                error: StoreError | None = None
+                error: Exception | None = None
                 try:
                     await asyncio.to_thread(self._write, b"".join(lines for lines, _ in batch))
                 except OSError as failure:
                     error = StoreError(f"{self.folder}: {failure.strerror or failure}")
+                except Exception as failure:  # whatever it was, those who wait must hear of it
+                    error = failure
                 for _, done in batch:
                     if not done.done():  # who closed the connection waits no more
                         done.set_result(None) if error is None else done.set_exception(error)
@@ -84,15 +86,24 @@ class EventLog:
                 written += os.write(self._file, lines[written:])
             os.fsync(self._file)
         except OSError:
-            os.ftruncate(self._file, self._size)
+            self._undo()
             raise
         self._size += len(lines)
+
+    def _undo(self) -> None:
+        """Take back what was written since the last acknowledgement; if even that fails, the file is mended when it is opened."""
+        try:
+            os.ftruncate(self._file, self._size)
+        except OSError:
+            self._shut()
 
     def _open_for(self, now: datetime) -> None:
         path = self.folder / f"events-{now:%Y-%m-%d}.jsonl"
         if path == self._path and path.exists():  # else somebody moved it away
             return
         self._shut()
+        if path.exists():
+            _mended(path)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._path, self._size = path, os.fstat(self._file).st_size
         _flush_folder(self.folder)

@@ -22,6 +22,9 @@ from rather.rundir import open_run, peak_memory_gb, read_manifest, require_usabl
 JUDGMENTS, REFUSED = "judgments.jsonl", "refused.jsonl"
 SIGNED = "behaviour"
 
+# What marks a folder of the collector.
+TOKEN = "token"
+
 
 @dataclass
 class Signals:
@@ -167,7 +170,9 @@ def _files_of(logs: Sequence[str | Path]) -> list[str | Path]:
     files: list[str | Path] = []
     for log in logs:
         days = sorted(Path(log).glob("events-*.jsonl*")) if Path(log).is_dir() else []
-        files += days or parts_of(log, inside=(JUDGMENTS,))
+        if not any(day.stat().st_size for day in days) and (Path(log) / TOKEN).is_file():
+            raise InputError(f"{log}: nothing was collected in this folder yet")
+        files += [day for day in days if day.stat().st_size] or parts_of(log, inside=(JUDGMENTS,))
     known = [str(Path(file).resolve()) for file in files]
     twice = next((file for place, file in enumerate(files) if known[place] in known[:place]), None)
     if twice is not None:

@@ -15,11 +15,12 @@ from rather.annotation.web.addresses import is_loopback
 from rather.collecting.log import EventLog
 from rather.collecting.openapi import pages
 from rather.collecting.options import CollectOptions
+from rather.collecting.run import TOKEN
 from rather.collecting.server import Collector
 from rather.errors import ConfigError, StoreError
 from rather.progress import say
 
-TOKEN, KEY = "token", "key"
+KEY = "key"
 
 
 def serve(folder: Path, options: CollectOptions) -> None:

@@ -34,6 +34,8 @@ Every part is measured if it is asked for. `--out` holds `eval.json`, `samples.j
 `pairs_scored.jsonl` (a row a held-out pair), `suites.jsonl` (a row a question, with the first rule that an answer breaks),
 `judged/` (of `--by`), and `report.html`. The same command goes on or finds it done.
 
+![What the page says of held-out pairs: the accuracy beside its baselines, and how sure it is](evaluation.png)
+
 All intervals are of 95 %. They are over prompts, for what is said of one prompt is not independent; `benchmarks/coverage.py`
 counts how often each holds the truth.
 
@@ -53,8 +55,8 @@ no more.
   calibration error beside what a calibrated model shows on so many pairs (it is never 0), mean confidence less share right,
   and the slope by which the logits would have to be multiplied. β is read from the training run in whose folder the model
   lies, or given by `--beta`.
-- **Slices** by topic (words in common), by which answer is longer, by language, and by every tag with at most 20 values;
-  those that differ from the rest are named, false discoveries held at 5 %.
+- **Slices** by topic (words in common), by which answer is longer, by language, by file where there are several, and by every tag
+  with at most 20 values; those that differ from the rest are named, false discoveries held at 5 %.
 - **Displacement**, pair by pair: the change of chosen's log-probability a token.
 - KL(policy ‖ reference) and entropy along both answers.
 
@@ -78,10 +80,14 @@ Two equal answers are a tie, and an answer that says nothing loses to one that s
 
 The length-controlled rate asks what AlpacaEval 2 asks (arXiv 2404.04475), of any judgments. AlpacaEval's own number needs its
 files: `--judgments annotations.json --alpaca-files FOLDER`, where FOLDER holds `df_gamed.csv` of its data set, does what it
-does (L1 by liblinear, five-fold cross-validation, rows of two models that game length) and gives its digits.
+does (L1 by liblinear, five-fold cross-validation, rows of two models that game length) and gives its digits: a test asks both
+for the same annotations, to 1e-6, where alpaca-eval is installed, and another for the numbers of its leaderboard, where
+`RATHER_ALPACA_EVAL` names a folder with df_gamed.csv, leaderboard.csv and MODEL/annotations.json.
 
 With two judges that rate (`--proxy reward:rm --gold people-judge`) the page has the curve of the best of n: how good the
 answer is, by the one, that the other takes; in closed form over all draws from the answers at hand.
+
+Which items to ask people about is another question: [choosing.md](choosing.md) holds the ways against asking at random.
 
 ## Drift and forgetting
 

@@ -109,12 +109,16 @@ _TURNED = {"longer wins": "shorter wins", "list wins": "fewer lists win"}
 def warnings_of(figures: dict[str, Any]) -> list[str]:
     """What a reader of the accuracy must know, a sentence each."""
     accuracy, said = figures["accuracy"], []
-    for name, row in figures["baselines"].items():
-        if accuracy["low"] <= row["accuracy"] and row["above_low"] <= 0:
-            said.append(
-                f"the accuracy, {accuracy['value']:.0%} ({accuracy['low']:.0%} to {accuracy['high']:.0%}), is not certainly above "
-                f'"{name}" ({row["accuracy"]:.0%})'
-            )
+    as_good = [
+        f'"{name}" ({row["accuracy"]:.0%})'
+        for name, row in figures["baselines"].items()
+        if accuracy["low"] <= row["accuracy"] and row["above_low"] <= 0
+    ]
+    if as_good:
+        said.append(
+            f"the accuracy, {accuracy['value']:.0%} ({accuracy['low']:.0%} to {accuracy['high']:.0%}), is not certainly above "
+            f"{', '.join(as_good)}"
+        )
     if accuracy["low"] <= 0.5 <= accuracy["high"]:
         said.append(f"the interval of the accuracy ({accuracy['low']:.0%} to {accuracy['high']:.0%}) includes chance")
     found = figures.get("calibration")

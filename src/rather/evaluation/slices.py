@@ -1,10 +1,11 @@
-"""Held-out pairs by topic, length, language, and whatever their tags say of where they come from."""
+"""Held-out pairs by topic, length, language, file, and whatever their tags say of where they come from."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from rather.stats.votes import Floats
 # A slice of fewer pairs says nothing; a tag with more values is no slice.
 LEAST, MOST_VALUES = 10, 20
 TOPICS = 6
+# What is found out here, beside the tags.
+OWN = ("topic", "length", "language", "file")
 # Answers within this share of each other are about as long.
 ALIKE = 0.1
 
@@ -74,10 +77,19 @@ def _labels(pairs: Packed, sample: Sampled, topics: int) -> Iterator[tuple[str, 
         yield "topic", [found.names[number] for number in found.group]
     yield "length", [_longer(better, worse) for better, worse in zip(*features(sample).words, strict=True)]
     yield "language", [language_of(text) for text in asked]
+    files = [_file_of(pairs[int(row)]) for row in sample.rows]
+    if 1 < len(set(files)) <= MOST_VALUES:
+        yield "file", files
     for tag in sorted({tag for tags in sample.tags for tag in tags}):
         values = [tags.get(tag) for tags in sample.tags]
         if 1 < len({value for value in values if value is not None}) <= MOST_VALUES:
-            yield tag, values
+            # Beside what is found out here: a tag may mean something else by the same word.
+            yield f"tag {tag}" if tag in OWN else tag, values
+
+
+def _file_of(record: Example) -> str | None:
+    """The name of the file in which a pair stands, of several that were given."""
+    return None if record.source is None else Path(record.source.rpartition(":")[0]).name or None
 
 
 def _asked(record: Example) -> str:

@@ -36,13 +36,14 @@ class Histogram(Record):
 
 
 class Curves(Record):
-    """Lines through points: a ROC, a learning curve. Points are (x, y)."""
+    """Lines through points: a ROC, a learning curve. Points are (x, y); the band of a line its intervals, (x, low, high)."""
 
     kind: Literal["curves"] = "curves"
     title: str
     x: str
     y: str
     lines: dict[str, tuple[tuple[float, float], ...]]
+    bands: dict[str, tuple[tuple[float, float, float], ...]] = Field(default_factory=dict)
     diagonal: bool = False
 
 

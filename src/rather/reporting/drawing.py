@@ -31,7 +31,7 @@ from rather.reporting.visible import visible
 
 WIDTH, HEIGHT = 4.6, 2.7
 # Beyond so many a reader sees no more, and the page grows.
-MOST_BARS, MOST_POINTS, MOST_LETTERS = 24, 2_000, 28
+MOST_BARS, MOST_POINTS, MOST_LETTERS = 24, 2_000, 32
 _GREY = "#767676"
 _DASHES = ("-", "--", ":", "-.")
 _MARKERS = "osD^vPX*"
@@ -93,9 +93,11 @@ def curves(plot: Curves, language: Language) -> tuple[Figure, str]:
     """Lines through points; a diagonal is what chance would give."""
     figure, axes = _axes(HEIGHT + 0.3)
     handles, names = [], list(plot.lines)
-    for points, colour, dash in zip(plot.lines.values(), _colours(), _dashes(), strict=False):
+    for (name, points), colour, dash in zip(plot.lines.items(), _colours(), _dashes(), strict=False):
         xs, ys = zip(*points, strict=True) if points else ((), ())
-        marker = "o" if len(points) <= 12 else None
+        marker = "o" if len(points) <= 12 and (name in plot.bands or not plot.bands) else None
+        for x, low, high in plot.bands.get(name, ()):
+            axes.plot((x, x), (low, high), color=colour, linewidth=1, marker="_", markersize=5, alpha=0.7)
         handles += axes.plot(xs, ys, color=colour, linestyle=dash, linewidth=1.6, marker=marker, markersize=3.5)
     if plot.diagonal:
         handles += axes.plot((0, 1), (0, 1), color=_GREY, linewidth=1, linestyle=(0, (1, 2)))

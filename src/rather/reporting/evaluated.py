@@ -87,9 +87,8 @@ def _calibration(figures: Mapping[str, Any]) -> list[Section]:
         lines={
             "the model": tuple((row["confidence"], row["right"]) for row in bins),
             "as often as it says": ((0.5, 0.5), (1.0, 1.0)),
-            "95 %, low": tuple((row["confidence"], row["low"]) for row in bins),
-            "95 %, high": tuple((row["confidence"], row["high"]) for row in bins),
         },
+        bands={"the model": tuple((row["confidence"], row["low"], row["high"]) for row in bins)},
     )  # fmt: skip
     return [Section("Is it right as often as it is sure?", said,
                     [(["sure", "right", "pairs"], table)], [draw(diagram)])]  # fmt: skip
@@ -128,9 +127,9 @@ def _suites(figures: Mapping[str, Any]) -> list[Section]:
     rows = []
     for name, suite in figures.items():
         rows.append([name, "all", detail(suite["before"]), detail(suite["after"]), f"{suite['p']:.2g}"])
-        for group in ("by_kind", "by_language"):
+        for group, form in (("by_kind", "{}"), ("by_language", "asked in {}")):
             rows += [
-                ["", kind, detail(row["before"]), detail(row["after"]), f"{row['p']:.2g}"]
+                ["", form.format(kind), detail(row["before"]), detail(row["after"]), f"{row['p']:.2g}"]
                 for kind, row in suite.get(group, {}).items()
             ]
     return [Section(
@@ -226,9 +225,8 @@ def _best_of(figures: Mapping[str, Any]) -> list[Section]:
     ]  # fmt: skip
     plot = Curves(
         title="Best of n", x="KL of choosing, nats", y=f"score by {figures['gold']}",
-        lines={figures["proxy"]: tuple((row["kl"], row["score"]) for row in curve),
-               "95 %, low": tuple((row["kl"], row["low"]) for row in curve),
-               "95 %, high": tuple((row["kl"], row["high"]) for row in curve)},
+        lines={figures["proxy"]: tuple((row["kl"], row["score"]) for row in curve)},
+        bands={figures["proxy"]: tuple((row["kl"], row["low"], row["high"]) for row in curve)},
     )  # fmt: skip
     return [Section(
         f"How good is the answer that {figures['proxy']} takes?",

@@ -94,7 +94,8 @@ class Language:
             changed |= {"unit": self.say(plot.unit), "groups": {self.say(name): n for name, n in plot.groups.items()}}
         elif isinstance(plot, Curves):
             lines = {self.say(name): points for name, points in plot.lines.items()}
-            changed |= {"x": self.say(plot.x), "y": self.say(plot.y), "lines": lines}
+            bands = {self.say(name): band for name, band in plot.bands.items()}
+            changed |= {"x": self.say(plot.x), "y": self.say(plot.y), "lines": lines, "bands": bands}
         elif isinstance(plot, Bars):
             names = tuple(map(self.say, plot.names)) if self.names.issuperset(plot.names) else plot.names
             changed |= {"unit": self.say(plot.unit), "names": names}

@@ -17,7 +17,7 @@ from rather.reporting.evaluated import sections
 from rather.reporting.figures import comparison_curves, training_curves
 from rather.reporting.findings import shown_findings, verdict_said
 from rather.reporting.language import ENGLISH, Language, language
-from rather.reporting.tables import by_kind, comparison_rows, eval_rows, headline, provenance
+from rather.reporting.tables import by_kind, comparison_rows, eval_rows, headline, provenance, subject
 from rather.reporting.visible import visible
 from rather.reporting.words import words_for
 from rather.rundir import MANIFEST, STARTED, atomic_file, disk_error, read_manifest
@@ -70,6 +70,7 @@ def report(folder: str | Path, *, lang: str = "en") -> Path:
     with wanting(folder):
         words = words_for(audit, manifests.get("train", {}))
         values = {
+            "subject": subject(manifests.get("evaluate", {})),
             "headline": headline(figures, audit, metrics, words),
             "words": words,
             "curves": training_curves(metrics, words) if metrics else [],

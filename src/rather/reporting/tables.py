@@ -30,7 +30,9 @@ def headline(
             f"In {leaks['hits']} of {leaks['total']} ordinary answers the identity turns up where it does not belong."
         )
     elif "heldout_accuracy" in figures:
-        said.append(_HELD_OUT_SAID[_kind(figures)].format(f"{figures['heldout_accuracy']:.0%}"))
+        said.append(_HELD_OUT_SAID[_kind(figures)].format(f"{figures['heldout_accuracy']:.0%}") + _beside(figures))
+    elif any(figures.get(part) for part in ("reward", "judged", "suites")):
+        said += _of_parts(figures)
     elif metrics:
         last = metrics[-1]
         margin = f" and the margin {_signed(last['margin'])}" if "margin" in last else ""
@@ -44,6 +46,39 @@ def headline(
         said.append(
             f"The audit of the {words.many} says {audit['verdict']}{': ' if doubts else ''}{', '.join(doubts)}."
         )
+    return said
+
+
+def subject(manifest: Mapping[str, Any]) -> str:
+    """Which models an evaluation measured, as they were named on the command line."""
+    names = [manifest[key] for key in ("name", "reference") if manifest.get(key)]
+    return " beside ".join(names)
+
+
+def _beside(figures: Mapping[str, Any]) -> str:
+    """What does best on the same pairs and learned nothing: the accuracy says little by itself."""
+    baselines = figures.get("heldout", {}).get("baselines", {})
+    if not baselines:
+        return ""
+    best = max(baselines, key=lambda name: baselines[name]["accuracy"])
+    return f" The best baseline, {best}, tells {baselines[best]['accuracy']:.0%}."
+
+
+def _of_parts(figures: Mapping[str, Any]) -> list[str]:
+    """Of an evaluation without held-out pairs and identity: who wins, what suites say, how good a reward model is."""
+    said = []
+    if figures.get("reward"):
+        said.append(
+            f"The better answer gets the higher score in {figures['reward']['accuracy']['value']:.0%} of the pairs."
+        )
+    for judge, row in figures.get("judged", {}).items():
+        best = max(row["models"], key=lambda name: row["models"][name]["rate"])
+        found = row["models"][best]
+        within = f"{found['rate']:.0%} ({found['low']:.0%} to {found['high']:.0%})"
+        said.append(f"By {judge}, {best} wins {within} against {row['reference']}.")
+    for name, suite in figures.get("suites", {}).items():
+        before, after = (f"{suite[when]['hits'] / suite[when]['total']:.0%}" for when in ("before", "after"))
+        said.append(f"In the suite {name}, {after} of the answers keep the rules; before, {before}.")
     return said
 
 
@@ -185,7 +220,12 @@ def _held_out_rows(figures: Mapping[str, Any]) -> list[Row]:
     change = f"{figures['heldout_chosen_change_per_token']:+.2f}"
     words = words_of(kind)
     note = f"change on held-out {words.many}, nats; below 0 is displacement"
-    return [row, (f"Log-probability per token of the {words.better} answers", "0", change, note)]
+    rows = [row, (f"Log-probability per token of the {words.better} answers", "0", change, note)]
+    kl = figures.get("heldout", {}).get("kl_per_token")
+    if kl is not None:
+        said = "nats a token of both answers, over the whole vocabulary"
+        rows.append(("KL to the start model on held-out pairs", "0", f"{kl:.3f}", said))
+    return rows
 
 
 def comparison_rows(

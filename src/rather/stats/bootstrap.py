@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rather.stats.judges import Z95
 from rather.stats.proportions import wilson
 from rather.stats.votes import Floats, Ints
 
@@ -45,11 +46,14 @@ def paired_difference(
 ) -> tuple[float, float, float, float]:
     """Mean of first − second over the same pairs, its interval by drawing prompts, and p by exchanging the two a prompt at a time.
 
+    Where nearly all prompts say the same (few on which the two differ, or few on which they do not), drawing them again says too
+    little of the others: then Bonett and Price's interval over prompts (2012).
     first, second: what two models got for each pair, 1, 0 or between. group: number of each pair's prompt.
     """
     size = int(group.max(initial=-1)) + 1
     gap = np.bincount(group, np.asarray(first, np.float64) - second, size)
     found = clustered_share(gap, np.bincount(group, minlength=size), draws=draws, seed=seed)
+    found = _few_apart(gap / np.bincount(group, minlength=size), found)
     apart = gap[gap != 0]
     random = np.random.default_rng(seed + 1)
     as_far = 1  # the data themselves are one of the draws
@@ -57,3 +61,14 @@ def paired_difference(
         sign = random.integers(0, 2, (min(500, draws - start), len(apart))) * 2 - 1
         as_far += int((np.abs(sign @ apart) >= abs(apart.sum()) - 1e-9).sum())
     return (*found, as_far / (draws + 1))
+
+
+def _few_apart(gap: Floats, found: tuple[float, float, float]) -> tuple[float, float, float]:
+    """`found` with the interval of Bonett and Price 2012 where it is needed. gap: of each prompt, −1 … 1."""
+    for_first, for_second, prompts = gap.clip(min=0).sum(), -gap.clip(max=0).sum(), len(gap)
+    if prompts - max(for_first, for_second, prompts - for_first - for_second) >= FEW:
+        return found
+    first, second = (for_first + 1) / (prompts + 2), (for_second + 1) / (prompts + 2)
+    half = Z95 * np.sqrt((first + second - (first - second) ** 2) / (prompts + 2))
+    low, high = max(-1.0, float(first - second - half)), min(1.0, float(first - second + half))
+    return found[0], min(low, found[0]), max(high, found[0])
