@@ -210,5 +210,7 @@ def test_conversations_with_one_answer_are_called_by_their_name(write_file: Writ
 
 
 def test_unpaired_rows_are_no_pairs(shared_data: Callable[[str], Path]):
-    with pytest.raises(InputError, match=r'kto_en_demo\.json:1: has no "chosen" \(it has'):
-        read_pairs(shared_data("kto_en_demo.json"))
+    with pytest.raises(
+        InputError, match=r'kto_en_demo\.json: holds single answers; here pairs are needed, with "chosen"'
+    ):
+        load_pairs(shared_data("kto_en_demo.json"))

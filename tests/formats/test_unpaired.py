@@ -52,7 +52,7 @@ def test_trls_conversational_row(write_file: WriteFile):
     ("change", "said"),
     [
         ({"label": 1}, "\"label\" is '1'; it must be true for a good answer or false for a bad one"),
-        ({"label": "true"}, "\"label\" is 'true'; it must be true"),
+        ({"label": "yes"}, "\"label\" is 'yes'; it must be true"),
         ({"label": None}, "\"label\" is 'None'; it must be true"),
         ({"completion": None}, '"completion" is null'),
         ({"completion": " "}, '"completion" is empty'),
