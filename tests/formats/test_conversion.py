@@ -60,7 +60,7 @@ def test_refused_rows_are_counted_and_listed_beside(
         convert(source, tmp_path / "out.jsonl", to="hh")
     assert [entry.name for entry in tmp_path.iterdir()] == ["in.jsonl"]
     done = convert(source, tmp_path / "out.jsonl", to="hh", skip_bad=True)
-    assert (done.format, done.written, done.refusals, done.tags) == ("shp", 2, 2, 2)
+    assert (done.format, done.written, done.refusals, done.unkept) == ("shp", 2, 2, {"tags": 2})
     assert done.refused is not None
     assert [json.loads(line) for line in done.refused.read_text().splitlines()] == [
         {"place": f"{source}:2", "reason": "\"labels\" is '7'; it must be 1 where A is better and 0 where B is"},
@@ -68,7 +68,7 @@ def test_refused_rows_are_counted_and_listed_beside(
     ]
     assert capsys.readouterr().err.splitlines() == [
         "note: columns not used: upvotes",
-        "note: 2 records have tags, and hh has no place for them",
+        "note: hh has no place for tags (of 2 records)",
         f"note: 2 rows were refused; they are listed in {done.refused}",
     ]
 
@@ -119,7 +119,7 @@ def test_a_file_that_is_there_or_cannot_be_is_said(write_file: WriteFile, tmp_pa
     source = write_file([TEXT], "in.jsonl")
     with pytest.raises(RunDirError, match=r"in\.jsonl is there already"):
         convert(source, source, to="native")
-    with pytest.raises(RatherError, match=r"^cannot write .*nowhere/out\.jsonl: No such file"):
+    with pytest.raises(RatherError, match=r"nowhere/out\.jsonl: there is no folder .*nowhere; make it first"):
         convert(source, tmp_path / "nowhere" / "out.jsonl", to="native")
 
 

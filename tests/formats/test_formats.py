@@ -214,9 +214,8 @@ def test_conversations_with_one_answer_are_called_by_their_name(write_file: Writ
     [
         (
             {"conversations": [], "kto_tag": True},
-            "a labelled conversation in ShareGPT form (it has conversations, kto_tag); write",
+            'a labelled conversation (it has conversations, kto_tag); rename "kto_tag" to "label"',
         ),
-        ({"conversations": [], "label": True}, 'write it as "messages" of {"role", "content"}, with a "label"'),
         (
             {"messages": []},
             'is one conversation that nobody has judged (it has messages); with a "label", true for a good',
@@ -233,7 +232,7 @@ def test_a_conversation_that_is_no_example_says_what_would_make_it_one(
 
 def test_unpaired_rows_are_no_pairs(shared_data: Callable[[str], Path]):
     reading = read_pairs(shared_data("kto_en_demo.json"))
-    assert (reading.format, reading.rows, len(reading.records), reading.refused) == ("labelled turns", 300, 300, [])
+    assert (reading.format, reading.rows, len(reading.records), reading.refused) == ("kto", 300, 300, [])
     assert sum(record.label for record in reading.records if isinstance(record, Single)) == 150
     with pytest.raises(InputError, match=r"kto_en_demo\.json: holds single answers; here pairs are needed"):
         load_pairs(shared_data("kto_en_demo.json"))

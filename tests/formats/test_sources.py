@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import re
+import shutil
+import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +19,7 @@ import pytest
 from rather.errors import ConfigError, InputError
 from rather.formats import iter_judgments, read_pairs
 from tests.conftest import WriteFile
+from tests.formats.hubs import COMMIT, hub
 
 ROWS = [{"prompt": f"Q{n}", "chosen": "a", "rejected": "b"} for n in range(5)]
 
@@ -82,6 +89,17 @@ class TestDataSets:
         (tmp_path / "files" / "train.jsonl").write_bytes(lines(ROWS))
         return tmp_path
 
+    @pytest.fixture
+    def nobody(self, monkeypatch: pytest.MonkeyPatch) -> str:
+        """The address of a hub that is not there: a port at which nobody listens."""
+        datasets = pytest.importorskip("datasets")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            address = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        monkeypatch.setattr(datasets.config, "HF_ENDPOINT", address)
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+        return address
+
     def test_a_saved_data_set_is_read_by_its_folder(self, saved: Path):
         assert prompts(saved / "one") == [(f"Q{n}", f"hf:{saved}/one:{n + 1}") for n in range(5)]
         assert prompts(f"hf:{saved}/both:test") == [("Q4", f"hf:{saved}/both:test:1")]
@@ -102,11 +120,66 @@ class TestDataSets:
         with pytest.raises(InputError, match=said):
             read_pairs(name.format(saved))
 
-    def test_offline_is_one_line(self, saved: Path, monkeypatch: pytest.MonkeyPatch):
+    def test_offline_is_one_line(self, monkeypatch: pytest.MonkeyPatch):
         datasets = pytest.importorskip("datasets")
         monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-        with pytest.raises(InputError, match=r"^hf:nobody/nothing:train: cannot be opened \("):
+        with pytest.raises(
+            InputError, match=r"^hf:nobody/nothing:train: HF_HUB_OFFLINE is set, and `datasets` has no copy"
+        ):
             read_pairs("hf:nobody/nothing:train")
+
+    def test_without_a_network_it_is_said_at_once(self, nobody: str, capfd: pytest.CaptureFixture[str]):
+        start = time.monotonic()
+        with pytest.raises(InputError) as caught:
+            read_pairs("hf:nobody/nothing:train")
+        assert str(caught.value) == (
+            f"hf:nobody/nothing:train: {nobody} cannot be reached, and `datasets` has no copy of it here; connect, or name a "
+            "file or a folder"
+        )
+        assert time.monotonic() - start < 20  # six attempts with growing pauses take 24 s
+        assert capfd.readouterr() == ("", "")
+
+    def test_without_a_network_its_cache_is_read(
+        self, nobody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ):
+        datasets = pytest.importorskip("datasets")
+        from datasets.packaged_modules.json.json import Json
+
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+        for split in ("train", "test"):
+            (tmp_path / f"{split}.jsonl").write_bytes(lines(ROWS if split == "train" else ROWS[4:]))
+        files = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "test")}
+        built = Json(cache_dir=str(tmp_path / "cache"), dataset_name="name", hash="0" * 40, data_files=files)
+        built.download_and_prepare()
+        # Where `load_dataset("org/name")` leaves it while there is a network.
+        shutil.move(built.cache_dir, tmp_path / "cache" / "org___name" / "default" / "0.0.0" / ("0" * 40))
+        capfd.readouterr()
+        assert prompts("hf:org/name:test") == [("Q4", "hf:org/name:test:1")]
+        assert capfd.readouterr().err == (
+            f"note: hf:org/name:test: {nobody} cannot be reached; the copy in the cache of `datasets` is read\n"
+        )
+        with pytest.raises(InputError, match=r"has the splits train, test; name one, as hf:org/name:train"):
+            read_pairs("hf:org/name")
+
+    def test_a_data_set_is_read_by_its_id(self, tmp_path: Path):
+        """From a hub of the test's own, by a process that knows no other: listing, README, and files over HTTP."""
+        pytest.importorskip("datasets")
+        files = {"README.md": b"# Preferences", "train.jsonl": lines(ROWS), "test.jsonl": lines(ROWS[4:])}
+        with hub("org/name", files) as (address, heard):
+            kept = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+
+            def rather(source: str) -> subprocess.CompletedProcess[str]:
+                command = [sys.executable, "-m", "rather", "convert", source, str(tmp_path / "out.jsonl"), "--to", "trl"]
+                return subprocess.run(command, env={**os.environ, **kept}, capture_output=True, text=True, timeout=300)
+
+            done = rather("hf:org/name:train")
+            assert (done.returncode, done.stderr) == (0, "")
+            assert [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()] == ROWS
+            assert f"GET /datasets/org/name/resolve/{COMMIT}/train.jsonl" in heard
+            assert f"GET /datasets/org/name/resolve/{COMMIT}/test.jsonl" not in heard
+            nobody = rather("hf:org/nobody")
+            assert nobody.returncode == 2
+            assert re.fullmatch(r"rather: hf:org/nobody: cannot be opened \(Dataset 'org/nobody' doesn't exist on .*\)\n", nobody.stderr)
 
     def test_without_the_extra(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setitem(sys.modules, "datasets", None)

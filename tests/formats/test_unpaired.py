@@ -52,7 +52,7 @@ def test_trls_conversational_row(write_file: WriteFile):
     ("change", "said"),
     [
         ({"label": 1}, "\"label\" is '1'; it must be true for a good answer or false for a bad one"),
-        ({"label": "true"}, "\"label\" is 'true'; it must be true"),
+        ({"label": "yes"}, "\"label\" is 'yes'; it must be true"),
         ({"label": None}, "\"label\" is 'None'; it must be true"),
         ({"completion": None}, '"completion" is null'),
         ({"completion": " "}, '"completion" is empty'),
@@ -78,7 +78,7 @@ def test_a_whole_conversation_with_a_label_is_the_same_example(write_file: Write
     reading = read_pairs(write_file([turns]))
     (record,) = reading.records
     (same,) = read_pairs(write_file([{**turns, "prompt": [ASKED, SAID, ASKED], "completion": [SAID]}])).records
-    assert (reading.format, reading.unread_columns) == ("labelled turns", {})
+    assert (reading.format, reading.unread_columns) == ("kto", {})
     assert record.id == same.id
 
 
@@ -88,12 +88,9 @@ def test_a_whole_conversation_with_a_label_is_the_same_example(write_file: Write
         ({"label": "good"}, "\"label\" is 'good'; it must be true for a good answer or false for a bad one"),
         (
             {"messages": [ASKED]},
-            '"messages" must be a question and more, and end with the assistant turn that "label" is about',
+            "must end with an assistant turn behind a question: that is the answer which the label is of",
         ),
-        ({"messages": [SAID]}, '"messages" must be a question and more'),
-        ({"messages": [ASKED, SAID, ASKED]}, '"messages" must be a question and more, and end with the assistant turn'),
-        ({"messages": "Q"}, '"messages" is a string; it must be text or a list of turns'),
-        ({"messages": []}, '"messages" is empty'),
+        ({"messages": [ASKED, SAID, ASKED]}, "must end with an assistant turn behind a question"),
         ({"probability": 0.7}, 'has a "probability", which only a pair has; remove it'),
     ],
 )

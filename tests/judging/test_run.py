@@ -225,3 +225,18 @@ def test_a_row_that_stops_the_step_keeps_what_was_done(
         judge(write_file(rows), **options)
     result = judge(write_file(rows), **options, skip_bad=True)
     assert (result.total, result.refused) == (2, 1)
+
+
+def test_where_nothing_could_be_judged_the_most_frequent_reason_is_said(
+    write_file: WriteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_file("def f(prompts, completions):\n    return ['x' for c in completions]", "text_rewards.py")
+    rows = [{"prompt": "Q", "response": text} for text in ("", "a", "b")]
+    with pytest.raises(InputError) as caught:
+        judge(write_file(rows), by="function:text_rewards:f", out=tmp_path / "out", skip_bad=True)
+    file = tmp_path / "pairs.jsonl"
+    assert str(caught.value) == (
+        f"nothing could be judged: {file}:2: text_rewards:f returned 'x', which is no number (2), {file}:1: the response is empty "
+        "(1)"
+    )

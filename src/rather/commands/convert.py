@@ -33,9 +33,10 @@ def convert(
     source
         A file (JSONL, JSON, CSV, Parquet; also .gz, .zst), a quoted glob ("parts/*.jsonl"), or hf:org/name:split.
     out
-        The file to write: .jsonl or .json (also .gz, .zst), or .parquet.
+        The file to write: .jsonl, .json, .csv or .tsv (also .gz, .zst), or .parquet.
     to
-        native, judgments, trl, trl-unpaired, hh, sharegpt, openai or alpaca; docs/formats.md says what each is.
+        native, judgments, trl, trl-unpaired, hh, sharegpt, openai, alpaca, nectar, ratings, events, alpacaeval or arena;
+        docs/formats.md says what each is.
     format
         The form of the source, if its first row is not to tell it.
     answers

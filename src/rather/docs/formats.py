@@ -58,8 +58,9 @@ column names: `--judge gpt-4 --by model`.
 
 ## What `rather convert` writes
 
-`rather convert IN OUT --to FORM`: the ending of OUT tells the container (.jsonl, .json, also .gz, .zst; .parquet). A form that
-cannot hold what a record says refuses it: a tie is no pair of HH, and a ranked list no pair of TRL.
+`rather convert IN OUT --to FORM`: the ending of OUT tells the container (.jsonl, .json, .csv, .tsv, each also .gz, .zst;
+.parquet). A form that cannot hold what a record says refuses it: a tie is no pair of HH, a ranked list no pair of TRL, and a
+conversation no cell of a table. What a judgment says by the way (its confidence, say) and the form has no place for is counted.
 
 | form | what it is |
 |---|---|

@@ -48,3 +48,32 @@ def parse(row: Row) -> list[Judgment]:
             tags={"order": "unknown"},
         )
     ]
+
+
+def write(record: Comparison) -> Row:
+    """The row of a comparison. Raises RowError for a conversation of several turns, and for a verdict that no number says."""
+    if isinstance(record.prompt, str):
+        raise RowError("its prompt is plain text; --as-chat makes it a conversation")
+    if len(record.prompt) != 1 or record.prompt[0].role != "user":
+        raise RowError("its prompt is a conversation of several turns, and AlpacaEval has one instruction")
+    models = record.models or (None, None)
+    return {
+        "instruction": record.prompt[0].content,
+        **{f"output_{place}": text for place, text in enumerate(record.answers, start=1)},
+        **{f"generator_{place}": model for place, model in enumerate(models, start=1) if model is not None},
+        "annotator": record.judge,
+        "preference": _preference(record),
+    }
+
+
+def _preference(record: Comparison) -> float:
+    if record.verdict == "both_bad":
+        raise RowError("says that both are bad, for which AlpacaEval has no number")
+    if record.verdict == "tie":
+        return 1.5
+    sure = 1.0 if record.confidence is None else record.confidence
+    if sure <= 0.5:
+        raise RowError(
+            f"says {record.verdict} with a confidence of {sure:g}; in AlpacaEval's number that is a tie or the other"
+        )
+    return 2 - sure if record.verdict == "a" else 1 + sure

@@ -15,7 +15,7 @@ import json
 from typing import Any
 
 from rather.errors import RowError
-from rather.formats.preference import split_turns, turns_of
+from rather.formats.preference import prompt_row, split_turns, turns_of
 from rather.formats.values import Row, list_of, made, text_of, time_of, word_of
 from rather.formats.votes import verdict_of
 from rather.records import Comparison, Judgment, Preference, Prompt
@@ -53,6 +53,33 @@ def parse(row: Row) -> list[Judgment]:
             tags={"language": language} if isinstance(language, str) else {},
         )
     ]
+
+
+_WINNERS: dict[Preference, str] = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
+
+
+def write(record: Comparison) -> Row:
+    """The row of a comparison of two models' answers. Raises RowError where the models are not known, or the prompt is text."""
+    if isinstance(record.prompt, str):
+        raise RowError("its prompt is plain text; --as-chat makes it a conversation")
+    if any(turn.role in ("tool", "tools") for turn in record.prompt):
+        raise RowError("has a turn of tools, which the arena's conversations have not")
+    if record.models is None or None in record.models:
+        raise RowError("does not say which models wrote the answers; a vote of the arena is between two models")
+    turns, said = (
+        prompt_row(record.prompt),
+        {"judge": record.judge, "tstamp": record.at, "language": record.tags.get("language")},
+    )
+    return {
+        "model_a": record.models[0],
+        "model_b": record.models[1],
+        "winner": _WINNERS[record.verdict],
+        **{name: value for name, value in said.items() if value is not None},
+        **{
+            f"conversation_{side}": [*turns, {"role": "assistant", "content": text}]
+            for side, text in zip("ab", record.answers, strict=True)
+        },
+    }
 
 
 def _answers(row: Row) -> tuple[Prompt, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from rather.formats.examples import READERS, as_chat_turns, no_example
 from rather.formats.judgments import JUDGMENT_READERS, no_judgment
 from rather.formats.refusals import Refusal
 from rather.formats.streams import Stream
-from rather.formats.targets import PLURALS, TARGETS, Target
+from rather.formats.targets import JUDGMENTS, PLURALS, TARGETS, Target
 from rather.formats.values import Row
 from rather.formats.votes import read_votes
 from rather.formats.writing import Write, open_rows
@@ -28,7 +29,7 @@ _Records = Iterable[Example | Judgment | Refusal]
 class Converted:
     """What `convert` did.
 
-    tags     records whose tags the form has no place for
+    unkept   what records say by the way and the form has no place for, and how many say it: tags, confidence, …
     refused  file that lists the refused rows, with skip_bad
     """
 
@@ -36,7 +37,7 @@ class Converted:
     format: str = ""
     written: int = 0
     refusals: int = 0
-    tags: int = 0
+    unkept: Counter[str] = field(default_factory=Counter)
     refused: Path | None = None
     unread_columns: list[str] = field(default_factory=list)
 
@@ -99,7 +100,7 @@ def _records(
     if by is not None:
         raise ConfigError("--by does nothing without --answers")
     wanted, others, unknown = READERS, JUDGMENT_READERS, no_example
-    if to == "judgments":
+    if not any(kind in PLURALS for kind in TARGETS[to].takes):
         wanted, others, unknown = JUDGMENT_READERS, READERS, no_judgment
     readers = {**wanted, **{name if name not in wanted else f"{name}, the other kind": others[name] for name in others}}
     return Stream(source, readers, unknown, format=format, inside=("pairs.jsonl", "judgments.jsonl"))
@@ -148,28 +149,34 @@ class _Job:
             refuse({"place": place, "reason": error.reason})
 
     def _row(self, record: Example | Judgment) -> Row:
-        if self.as_chat and isinstance(record, Example) and not record.is_chat:
+        if self.as_chat and isinstance(record.prompt, str):
             record = as_chat_turns(record)
             self.chats += 1
         row = self.target.row(self.to, record)
-        if record.tags and not self.target.tags:
-            self.done.tags += 1
+        self.done.unkept.update(self.target.unkept(record))
         return row
 
     def _require_kind(self, record: Example | Judgment) -> None:
-        kind = record.kind if isinstance(record, Example) else "judgment"
-        if kind in self.target.takes:
+        takes = self.target.takes
+        if record.kind in takes:
             return
-        holds = PLURALS.get(kind, "judgments")
-        wanted = " or ".join(PLURALS.get(name, "judgments") for name in self.target.takes)
-        cure = "" if wanted == "judgments" else "; `rather pair` makes the one of the other"
+        wanted = " or ".join({**PLURALS, **JUDGMENTS}[name] for name in takes)
+        wanted = "judgments" if takes == tuple(JUDGMENTS) else wanted
+        if isinstance(record, Judgment) and any(
+            name in JUDGMENTS for name in takes
+        ):  # other rows may be of another kind
+            raise RowError(f"is a {record.kind}, and {self.to} holds {wanted}")
+        holds, cure = "judgments", "; `rather pair` makes the one of the other"
+        if isinstance(record, Example):
+            holds, cure = PLURALS[record.kind], cure if takes[0] in PLURALS else ""
         raise InputError(f"{self.source}: holds {holds}, and {self.to} holds {wanted}{cure}")
 
 
 def _say(done: Converted, to: str) -> None:
     if done.unread_columns:
         say(f"note: columns not used: {', '.join(done.unread_columns)}")
-    if done.tags:
-        say(f"note: {done.tags:,} records have tags, and {to} has no place for them")
+    if done.unkept:
+        what = ", ".join(f"{name} (of {count:,} records)" for name, count in sorted(done.unkept.items()))
+        say(f"note: {to} has no place for {what}")
     if done.refusals:
         say(f"note: {done.refusals:,} rows were refused; they are listed in {done.refused}")

@@ -11,6 +11,8 @@ from rather.errors import InputError, RowError
 from rather.formats.json_rows import MAX_LINE_BYTES
 from rather.formats.values import Row, short
 
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
 
 def csv_rows(path: Path, file: io.BufferedReader, delimiter: str) -> Iterator[tuple[int, Row | RowError]]:
     """Each record with the number of the line on which it begins.

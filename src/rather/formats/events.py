@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from rather.errors import RowError
-from rather.formats.preference import prompt_of
+from rather.formats.preference import prompt_of, prompt_row
 from rather.formats.values import Row, made, number_of, short, text_of, time_of, word_of
 from rather.records import Event, EventName, Judgment
 
@@ -53,3 +53,13 @@ def parse(row: Row) -> list[Judgment]:
             **given,
         )
     ]
+
+
+def write(record: Event) -> Row:
+    """The row of an event; what was not said is left out."""
+    row = {
+        "user": record.judge, "prompt": prompt_row(record.prompt), "response": record.answer, "event": record.event,
+        "position": record.position, "time": record.at, "value": record.value, "text": record.text,
+        "model": record.models[0] if record.models else None,
+    }  # fmt: skip
+    return {name: value for name, value in row.items() if value is not None}

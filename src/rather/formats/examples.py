@@ -17,7 +17,7 @@ from rather.errors import ConfigError, InputError
 from rather.formats import (
     alpaca,
     hh,
-    labelled_turns,
+    kto,
     llmbar,
     native,
     nectar,
@@ -33,12 +33,11 @@ from rather.formats.refusals import Refusal
 from rather.formats.streams import Stream
 from rather.formats.values import Row, short
 from rather.progress import say
-from rather.records import NOUNS, Example, Message, Pair
+from rather.records import NOUNS, Example, Judgment, Message, Pair
 
 READERS: dict[str, ModuleType] = {
     "native": native, "hh": hh, "sharegpt": sharegpt, "openai": openai, "shp": shp, "alpaca": alpaca, "nectar": nectar,
-    "llmbar": llmbar, "rewardbench": rewardbench, "trl": preference, "ranked": ranked, "unpaired": unpaired,
-    "labelled turns": labelled_turns,
+    "llmbar": llmbar, "rewardbench": rewardbench, "trl": preference, "ranked": ranked, "unpaired": unpaired, "kto": kto,
 }  # fmt: skip
 """name → module with `FIELDS`, those `REQUIRED`, `matches(row) -> bool` and `parse(row) -> Pair`, RankedList or Single.
 
@@ -46,6 +45,7 @@ The first that matches a file's first row reads it; columns beyond its FIELDS ar
 """
 
 KeptT = TypeVar("KeptT")
+PromptedT = TypeVar("PromptedT", bound=Example | Judgment)
 
 Source = str | Path | Sequence[Example]
 """Pairs (or ranked lists, or single answers), or the file that holds them."""
@@ -190,15 +190,14 @@ def name_of(source: Source) -> str:
 def no_example(row: Row, place: str) -> InputError:
     """What to raise for a first row of no known form."""
     keys = ", ".join(short(key) for key in itertools.islice(sorted(row), 8)) or "no fields"
-    if "conversations" in row and ("label" in row or "kto_tag" in row):
+    if "conversations" in row and "kto_tag" in row:
         return InputError(
-            f'{place}: is a labelled conversation in ShareGPT form (it has {keys}); write it as "messages" of '
-            '{"role", "content"}, with a "label" that is true or false'
+            f'{place}: is a labelled conversation (it has {keys}); rename "kto_tag" to "label", which is true or false'
         )
     if "conversations" in row:
         return InputError(
             f"{place}: is in ShareGPT form with one answer (it has {keys}); a pair needs two: move the last turn of "
-            '"conversations" to "chosen", and add a "rejected"'
+            '"conversations" to "chosen", and add a "rejected"; with a "label", true or false, it is read as a single answer'
         )
     if "messages" in row and not {"chosen", "rejected"} & set(row):
         return InputError(
@@ -217,7 +216,7 @@ def no_example(row: Row, place: str) -> InputError:
     )
 
 
-def as_chat_turns(record: Example) -> Example:
+def as_chat_turns(record: PromptedT) -> PromptedT:
     """The record with a plain-text prompt as a user turn."""
     if not isinstance(record.prompt, str):
         return record

@@ -7,7 +7,7 @@ import re
 from rather.errors import RowError
 from rather.formats.preference import make_pair
 from rather.formats.values import Row, kind_of
-from rather.records import Message, Pair
+from rather.records import Message, Pair, Prompt
 
 FIELDS = frozenset({"chosen", "rejected"})
 REQUIRED = ("chosen", "rejected")
@@ -47,23 +47,34 @@ def parse(row: Row) -> Pair:
 
 def write(pair: Pair) -> Row:
     """The row of a pair. Raises RowError for what a transcript cannot hold: it has two speakers, and trims their turns."""
-    if isinstance(pair.prompt, str):
+    transcript = transcript_of(pair.prompt)
+    for text in (pair.chosen, pair.rejected):
+        _require_kept(
+            text, marks=(_HUMAN,) if text == pair.rejected else (_HUMAN, _ANSWER)
+        )  # chosen's last mark is looked for
+    return {"chosen": f"{transcript} {pair.chosen}", "rejected": f"{transcript} {pair.rejected}"}
+
+
+def transcript_of(prompt: Prompt) -> str:
+    """A prompt as a transcript that ends where the assistant should speak. Raises RowError for what it cannot hold."""
+    if isinstance(prompt, str):
         raise RowError("its prompt is plain text; --as-chat makes it a conversation")
-    for turn in pair.prompt:
+    for turn in prompt:
         if turn.role not in _SPEAKERS:
             raise RowError(f"has a {turn.role} turn; a transcript has only Human and Assistant")
-    if pair.prompt[0].role != "user":
+    if prompt[0].role != "user":
         raise RowError("begins with an assistant turn; a transcript begins with Human")
-    texts = [turn.content for turn in pair.prompt] + [pair.chosen, pair.rejected]
-    for text in texts:
-        if text != text.strip():
-            raise RowError("a turn begins or ends with white space, which a transcript does not keep")
-        if _HUMAN in text or (
-            _ANSWER in text and text != pair.rejected
-        ):  # the reader looks for the last mark of chosen
-            raise RowError('a turn contains a mark of the transcript ("Human:" or "Assistant:" behind a blank line)')
-    transcript = "".join(f"\n\n{_SPEAKERS[turn.role]}: {turn.content}" for turn in pair.prompt) + _ANSWER
-    return {"chosen": f"{transcript} {pair.chosen}", "rejected": f"{transcript} {pair.rejected}"}
+    for turn in prompt:
+        _require_kept(turn.content, marks=(_HUMAN, _ANSWER))
+    return "".join(f"\n\n{_SPEAKERS[turn.role]}: {turn.content}" for turn in prompt) + _ANSWER
+
+
+def _require_kept(text: str, *, marks: tuple[str, ...]) -> None:
+    """Raise RowError for a turn that would be read as another."""
+    if text != text.strip():
+        raise RowError("a turn begins or ends with white space, which a transcript does not keep")
+    if any(mark in text for mark in marks):
+        raise RowError('a turn contains a mark of the transcript ("Human:" or "Assistant:" behind a blank line)')
 
 
 def turns_of_transcript(transcript: str) -> tuple[Message, ...]:

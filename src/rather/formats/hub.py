@@ -1,16 +1,23 @@
 """Hugging Face data sets through `datasets`, streamed: "hf:org/name", with ":split" and "/config" where there are several.
 
-A folder that `datasets` saved (`save_to_disk`) is read from disk without a network. No code of a data set is ever run.
+A folder that `datasets` saved (`save_to_disk`) is read from disk without a network, and so is a data set that it has in its cache
+where the hub cannot be reached. No code of a data set is ever run.
 """
 
 from __future__ import annotations
 
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from rather.errors import ConfigError, InputError
 from rather.formats.values import Row
+from rather.progress import say
 
 HUB = "hf:"
 
@@ -57,11 +64,56 @@ def _opened(source: str, name: str) -> Any:
         folder = Path(name)
         if folder.is_dir():
             return datasets.load_from_disk(name) if is_saved_dataset(folder) else _stream(datasets, name, None)
-        organisation, _, rest = name.partition("/")
-        repository, _, config = rest.partition("/")
-        return _stream(datasets, f"{organisation}/{repository}" if repository else organisation, config or None)
+        return _of_the_hub(datasets, source, name)
     except (OSError, RuntimeError, ValueError) as error:  # not found, offline, with a script, of several configs
         raise InputError(f"{source}: cannot be opened ({_said(error)})") from error
+
+
+def _of_the_hub(datasets: Any, source: str, name: str) -> Any:
+    organisation, _, rest = name.partition("/")
+    repository, _, config = rest.partition("/")
+    name = f"{organisation}/{repository}" if repository else organisation
+    address = datasets.config.HF_ENDPOINT
+    said = "HF_HUB_OFFLINE is set" if datasets.config.HF_HUB_OFFLINE else f"{address} cannot be reached"
+    if not datasets.config.HF_HUB_OFFLINE and _reachable(address):
+        return _stream(datasets, name, config or None)
+    with _offline(datasets):  # its own attempts would take half a minute, with lines of a log for each
+        try:
+            found = _stream(datasets, name, config or None)
+        except OSError as error:
+            raise InputError(
+                f"{source}: {said}, and `datasets` has no copy of it here; connect, or name a file or a folder"
+            ) from error
+    say(f"note: {source}: {said}; the copy in the cache of `datasets` is read")
+    return found
+
+
+def _reachable(address: str) -> bool:
+    """False where no connection can be made. Whatever else goes wrong, `datasets` says itself."""
+    try:
+        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=10).close()
+    except urllib.error.HTTPError:
+        return True
+    except urllib.error.URLError as error:
+        return not isinstance(error.reason, OSError) or isinstance(error.reason, ssl.SSLError)
+    except TimeoutError:
+        return False
+    except (OSError, HTTPException, ValueError):  # hung up on us; no address
+        return True
+    return True
+
+
+@contextmanager
+def _offline(datasets: Any) -> Iterator[None]:
+    """`datasets` asks its cache alone, and does not say so in words of its own."""
+    before, level = datasets.config.HF_HUB_OFFLINE, datasets.logging.get_verbosity()
+    datasets.config.HF_HUB_OFFLINE = True
+    datasets.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE = before
+        datasets.logging.set_verbosity(level)
 
 
 def _stream(datasets: Any, name: str, config: str | None) -> Any:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from rather.errors import RowError
-from rather.formats.preference import prompt_of, require_own_id, tags_of
+from rather.formats.preference import prompt_of, prompt_row, require_own_id, tags_of
 from rather.formats.values import Row, kind_of, made, time_of
 from rather.records import Comparison, Event, Judgment, Ranking, Rating
 
@@ -59,6 +59,5 @@ def parse(row: Row) -> list[Judgment]:
 def write(record: Judgment) -> Row:
     """The row of a judgment; what was not said is left out."""
     said = record.model_dump(exclude={"source"}, exclude_none=True)
-    prompt = record.prompt if isinstance(record.prompt, str) else [message.model_dump() for message in record.prompt]
     listed = {name: list(said[name]) for name in _LISTS if name in said}
-    return {"id": record.id, **said, "prompt": prompt, **listed}
+    return {"id": record.id, **said, "prompt": prompt_row(record.prompt), **listed}

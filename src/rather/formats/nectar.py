@@ -11,9 +11,9 @@ from collections import Counter
 from typing import Any
 
 from rather.errors import RowError
-from rather.formats.hh import turns_of_transcript
+from rather.formats.hh import transcript_of, turns_of_transcript
 from rather.formats.values import Row, list_of, made, number_of, object_of, text_of
-from rather.records import Message, RankedList
+from rather.records import Message, RankedList, Ranking
 
 FIELDS = frozenset({"prompt", "answers"})
 REQUIRED = ("prompt", "answers")
@@ -36,6 +36,19 @@ def parse(row: Row) -> RankedList:
         )
     best_first = tuple(text for text, _, _ in sorted(answers, key=lambda answer: answer[2]))
     return made(RankedList, prompt=prompt_of(row["prompt"]), ranked=best_first)
+
+
+def write(record: RankedList | Ranking) -> Row:
+    """The row of a ranked list, or of a ranking that leaves nothing out. Raises RowError for a prompt that is no transcript."""
+    ranks = record.ranks if isinstance(record, Ranking) else range(1, len(record.ranked) + 1)
+    models = (isinstance(record, Ranking) and record.models) or (None,) * len(record.answers)
+    if None in ranks:
+        raise RowError("leaves answers without a rank, and Nectar's lists rank every one")
+    listed = [
+        {"answer": text, **({} if model is None else {"model": model}), "rank": rank}
+        for text, model, rank in zip(record.answers, models, ranks, strict=True)
+    ]
+    return {"prompt": f"{transcript_of(record.prompt)} ", "answers": listed}
 
 
 def prompt_of(value: Any) -> tuple[Message, ...]:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from rather.errors import RowError
 from rather.formats.tools import IN_TURNS, as_row, held_turn, tools_of, with_tools
-from rather.formats.values import Row, kind_of, reason_of, text_of
+from rather.formats.values import Row, kind_of, number_of, reason_of, text_of
 from rather.records import JUDGED, Example, Judgment, Message, Pair, Prompt, turns
 from rather.records.tools import held
 
@@ -105,8 +105,9 @@ def _behind(prompt: Prompt, shared: Prompt, chosen: str, rejected: str) -> tuple
 
 
 def judged_of(row: Row) -> dict[str, Any]:
-    """What a row says of its pair besides the order of the answers."""
-    return {name: row[name] for name in JUDGED if row.get(name) is not None}
+    """What a row says of its pair besides the order of the answers; a table has numbers as text."""
+    given = {name: row[name] for name in JUDGED if row.get(name) is not None}
+    return {name: number_of(value, name) if isinstance(value, str) else value for name, value in given.items()}
 
 
 ExampleT = TypeVar("ExampleT", bound=Example)
@@ -118,7 +119,7 @@ def checked(row: Row, kind: type[ExampleT], **fields: Any) -> ExampleT:
         if row.get(name) is not None:
             raise RowError(f'has a "{name}", which only a pair has; remove it')
     try:
-        record = kind(weight=row.get("weight"), tags=tags_of(row), **fields)
+        record = kind(**judged_of(row), tags=tags_of(row), **fields)
     except ValidationError as error:
         raise RowError(reason_of(error)) from error
     require_own_id(row, record)
@@ -127,9 +128,13 @@ def checked(row: Row, kind: type[ExampleT], **fields: Any) -> ExampleT:
 
 def written(record: Example, answers: Row) -> Row:
     """The row of an example with these answers."""
-    prompt = record.prompt if isinstance(record.prompt, str) else [message.model_dump() for message in record.prompt]
     judged = {name: value for name in JUDGED if (value := getattr(record, name, None)) is not None}
-    return {"id": record.id, "prompt": prompt, **answers, **judged, "tags": record.tags}
+    return {"id": record.id, "prompt": prompt_row(record.prompt), **answers, **judged, "tags": record.tags}
+
+
+def prompt_row(prompt: Prompt) -> Any:
+    """A prompt as a row has it; `prompt_of(prompt_row(prompt))` is the same."""
+    return prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt]
 
 
 def tags_of(row: Row) -> dict[str, Any]:

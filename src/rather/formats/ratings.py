@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from rather.errors import RowError
-from rather.formats.preference import prompt_of
+from rather.formats.preference import prompt_of, prompt_row
 from rather.formats.values import Row, made, number_of, text_of, time_of, word_of
 from rather.records import Judgment, Rating
 
@@ -46,3 +46,14 @@ def parse(row: Row) -> list[Judgment]:
             **given,
         )
     ]
+
+
+def write(record: Rating) -> Row:
+    """The row of a rating; what was not said is left out."""
+    low, high = record.scale or (None, None)
+    row = {
+        "prompt": prompt_row(record.prompt), "response": record.answer, "score": record.score, "rater": record.judge,
+        "aspect": record.aspect, "model": record.models[0] if record.models else None, "low": low, "high": high,
+        "time": record.at,
+    }  # fmt: skip
+    return {name: value for name, value in row.items() if value is not None}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rather.errors import InputError, RowError
-from rather.formats.csv_rows import csv_rows
+from rather.formats.csv_rows import DELIMITERS, csv_rows
 from rather.formats.json_rows import json_array, json_lines
 from rather.formats.opening import PACKED, first_byte, open_bytes, plain_name
 from rather.formats.values import Row, kind_of
@@ -14,8 +14,6 @@ from rather.formats.values import Row, kind_of
 __all__ = ["KINDS", "Row", "kind_of", "read_rows"]
 
 KINDS = "a .jsonl, .json, .csv, .tsv or .parquet file (all but the last also .gz or .zst)"
-
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row | RowError]]:
@@ -31,7 +29,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row | RowError]]:
         return
     with open_bytes(path) as file:
         head = first_byte(path, file)
-        delimiter = _DELIMITERS.get(Path(name).suffix)
+        delimiter = DELIMITERS.get(Path(name).suffix)
         if delimiter is not None:
             yield from csv_rows(path, file, delimiter)
         else:

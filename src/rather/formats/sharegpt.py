@@ -31,16 +31,26 @@ def matches(row: Row) -> bool:
 
 def parse(row: Row) -> Pair:
     """One row as a pair. Raises RowError for a turn of a speaker that is not known here, as of a tool."""
+    prompt = tuple(conversation_of(row))
+    return make_pair(prompt, _answer(row["chosen"], '"chosen"'), _answer(row["rejected"], '"rejected"'))
+
+
+def conversation_of(row: Row) -> list[Message]:
+    """The turns of `conversations`, behind that of a `system` column."""
     turns = row["conversations"]
     if not isinstance(turns, list):
         raise RowError(f'"conversations" is {kind_of(turns)}, not a list of turns')
-    prompt = [_turn(turn, f'"conversations" turn {number}') for number, turn in enumerate(turns, start=1)]
-    system = row.get("system")
-    if system not in (None, ""):
-        if prompt and prompt[0].role == "system":
-            raise RowError('has a "system" and a system turn in "conversations"; remove one of them')
-        prompt.insert(0, _turn({"from": "system", "value": system}, '"system"'))
-    return make_pair(tuple(prompt), _answer(row["chosen"], '"chosen"'), _answer(row["rejected"], '"rejected"'))
+    found = [_turn(turn, f'"conversations" turn {number}') for number, turn in enumerate(turns, start=1)]
+    return with_system(row.get("system"), found, "conversations")
+
+
+def with_system(system: Any, turns: list[Message], name: str) -> list[Message]:
+    """The turns of the column `name` behind what the column `system` says, if it holds text."""
+    if system in (None, ""):
+        return turns
+    if turns and turns[0].role == "system":
+        raise RowError(f'has a "system" and a system turn in "{name}"; remove one of them')
+    return [_turn({"from": "system", "value": system}, '"system"'), *turns]
 
 
 def write(pair: Pair) -> Row:

@@ -7,12 +7,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from rather.errors import RowError
-from rather.formats import alpaca, hh, judged, openai, preference, sharegpt, unpaired
+from rather.formats import (
+    alpaca,
+    alpacaeval,
+    arena,
+    events,
+    hh,
+    judged,
+    nectar,
+    openai,
+    preference,
+    ratings,
+    sharegpt,
+    unpaired,
+)
 from rather.formats.values import Row
 from rather.formats.writing import WRITERS
-from rather.records import JUDGED, Example, Judgment
+from rather.records import JUDGED, ORDER, By, Example, Judgment
 
 PLURALS = {"pair": "pairs", "list": "ranked lists", "sample": "single answers"}
+JUDGMENTS = {"comparison": "comparisons", "ranking": "rankings", "rating": "ratings", "event": "events"}
 
 
 @dataclass(frozen=True)
@@ -22,8 +36,9 @@ class Target:
     about  one line for the docs
     takes  the kinds of records that it can hold
     write  record → row; raises RowError for one that it cannot hold
-    keeps  which of `probability`, `margin` and `weight` it has a place for
+    keeps  which of `probability`, `margin` and `weight` it has a place for; of a judgment, of what it may say besides
     tags   True if it has a place for tags
+    by     what kind of judge its reader takes those of judgments for
     """
 
     about: str
@@ -31,6 +46,19 @@ class Target:
     write: Callable[[Any], Row]
     keeps: tuple[str, ...] = ()
     tags: bool = False
+    by: By | None = None
+
+    def unkept(self, record: Example | Judgment) -> list[str]:
+        """What a record says by the way, and the form has no place for."""
+        if isinstance(record, Example) or self.by is None:
+            return ["tags"] if record.tags and not self.tags else []
+        found = ["tags"] if record.tags.keys() - {*self.keeps, ORDER} else []
+        found += [name for name in _BESIDE if name not in self.keeps and getattr(record, name) is not None]
+        if record.by != self.by:
+            found.append("by")
+        if len(record.answers) > 1 and record.sided != (ORDER in self.keeps):
+            found.append("the order shown" if record.sided else "that the order shown is not known")
+        return found
 
     def row(self, name: str, record: Example | Judgment) -> Row:
         """The record's row. Raises RowError for what it says and the form `name` has no place for."""
@@ -44,6 +72,7 @@ class Target:
 
 # What a pair without the field means as well.
 _UNSAID = {"probability": 1.0, "margin": 0.0, "weight": 1.0}
+_BESIDE = ("models", "aspect", "confidence", "at", "seconds")
 _CURES = {
     "probability": "write it as native, or decide by `rather pair` (½ is a tie)",
     "margin": "write it as native or trl",
@@ -58,14 +87,23 @@ def _native(record: Example | Judgment) -> Row:
 TARGETS: dict[str, Target] = {
     "native": Target(
         "the project's own form of pairs, ranked lists, single answers and judgments",
-        (*PLURALS, "judgment"), _native, JUDGED, tags=True,
+        (*PLURALS, *JUDGMENTS), _native, JUDGED, tags=True,
     ),
-    "judgments": Target("the project's own form of judgments", ("judgment",), judged.write, tags=True),
+    "judgments": Target("the project's own form of judgments", tuple(JUDGMENTS), judged.write, tags=True),
     "trl": Target("TRL's preference form with an explicit prompt", ("pair",), preference.write, ("margin",)),
     "trl-unpaired": Target("TRL's unpaired form", ("sample",), unpaired.write_trl),
     "hh": Target("Anthropic HH transcripts", ("pair",), hh.write),
     "sharegpt": Target("ShareGPT's preference form", ("pair",), sharegpt.write),
     "openai": Target("OpenAI's preference fine-tuning form", ("pair",), openai.write),
     "alpaca": Target("Alpaca-style pairs", ("pair",), alpaca.write),
+    "nectar": Target("Nectar's ranked lists", ("list", "ranking"), nectar.write, ("models",), by="model"),
+    "ratings": Target("a table of ratings", ("rating",), ratings.write, ("models", "aspect", "at"), by="person"),
+    "events": Target("an event log", ("event",), events.write, ("models", "at"), by="behaviour"),
+    "alpacaeval": Target(
+        "AlpacaEval annotations", ("comparison",), alpacaeval.write, ("models", "confidence"), by="model"
+    ),
+    "arena": Target(
+        "arena votes, with whole conversations", ("comparison",), arena.write, ("models", "at", "language", ORDER), by="person"
+    ),
 }  # fmt: skip
 """name of a form → how records are written as it."""

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rather.errors import RowError
 from rather.formats import preference
 from rather.formats.tools import tools_of, with_tools
@@ -16,6 +18,8 @@ from rather.records import Message, Single
 FIELDS = frozenset({"id", "tools", "prompt", "completion", "label", "weight", "tags"})
 REQUIRED = ("prompt", "completion", "label")
 
+_SAID = {"true": True, "false": False}
+
 
 def matches(row: Row) -> bool:
     """Any row with one answer."""
@@ -24,7 +28,8 @@ def matches(row: Row) -> bool:
 
 def parse(row: Row) -> Single:
     """One row as a single answer. Raises RowError also for a label that is neither true nor false."""
-    label, tools = label_of(row), tools_of(row.get("tools"), row["prompt"], row["completion"])
+    tools = tools_of(row.get("tools"), row["prompt"], row["completion"])
+    label = label_of(row["label"])
     prompt, completion = preference.prompt_of(row["prompt"], tools=tools is not None), row["completion"]
     if isinstance(prompt, str) and isinstance(completion, list):
         prompt = (Message(role="user", content=prompt),)  # the answer is a turn, so the text was one too
@@ -32,13 +37,12 @@ def parse(row: Row) -> Single:
     return preference.checked(row, Single, prompt=with_tools(prompt, tools), completion=answer, label=label)
 
 
-def label_of(row: Row) -> bool:
-    """What a row says of its answer. Raises RowError for a label that is neither true nor false."""
-    if not isinstance(row["label"], bool):
-        raise RowError(
-            f'"label" is {str(row["label"])[:20]!r}; it must be true for a good answer or false for a bad one'
-        )
-    return row["label"]
+def label_of(value: Any) -> bool:
+    """True for a good answer; a table has it as text."""
+    said = _SAID.get(value.lower()) if isinstance(value, str) else value
+    if not isinstance(said, bool):
+        raise RowError(f'"label" is {str(value)[:20]!r}; it must be true for a good answer or false for a bad one')
+    return said
 
 
 def write(record: Single) -> Row:

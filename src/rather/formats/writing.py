@@ -1,7 +1,8 @@
-"""Rows → files, whole or not at all: JSONL, a JSON array, each plain, .gz or .zst; and Parquet."""
+"""Rows → files, whole or not at all: JSONL, a JSON array, CSV, TSV, each plain, .gz or .zst; and Parquet."""
 
 from __future__ import annotations
 
+import csv
 import gzip
 import itertools
 import json
@@ -10,13 +11,15 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
-from rather.errors import InputError
+from rather.errors import InputError, RowError
 from rather.formats import native, ranked, unpaired
+from rather.formats.csv_rows import DELIMITERS
 from rather.formats.opening import plain_name
 from rather.formats.refusals import Refusal
-from rather.formats.values import Row
+from rather.formats.values import Row, kind_of
 from rather.records import Kind, Pair, RankedList, Single
 from rather.rundir import atomic_file
 
@@ -54,13 +57,14 @@ def write_refused(path: Path, refused: Iterable[Refusal]) -> None:
 def open_rows(path: Path) -> Iterator[Write]:
     """A function that writes a row; the file takes its name only once all of them are written.
 
-    Raises InputError for a name whose ending is none of .jsonl, .json (also .gz, .zst) and .parquet, and for a folder that is not
-    there or takes no file.
+    Raises InputError for a name whose ending is none of .jsonl, .json, .csv, .tsv (also .gz, .zst) and .parquet, and for a folder that
+    is not there or takes no file. The function raises RowError for a row that a table cannot hold.
     """
-    opened = {".jsonl": _json_lines, ".json": _json_array, ".parquet": _parquet}.get(Path(plain_name(path)).suffix)
+    kinds = {".jsonl": _json_lines, ".json": _json_array, ".csv": _table, ".tsv": _table, ".parquet": _parquet}
+    opened = kinds.get(Path(plain_name(path)).suffix)
     if opened is None or (opened is _parquet and path.suffix != ".parquet"):
         raise InputError(
-            f"{path}: is written by its name's ending; name a .jsonl or .json file (also .gz, .zst), or .parquet"
+            f"{path}: is written by its name's ending; name a .jsonl, .json, .csv or .tsv file (also .gz, .zst), or .parquet"
         )
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first")
@@ -100,6 +104,36 @@ def _json_array(path: Path, file: IO[bytes]) -> Iterator[Write]:
 
 
 @contextmanager
+def _table(path: Path, file: IO[bytes]) -> Iterator[Write]:
+    """The header names the columns of every row, so the rows wait in a file without a name."""
+    with tempfile.TemporaryFile(dir=path.parent) as waiting:
+        columns: dict[str, None] = {}
+
+        def write(row: Row) -> None:
+            waiting.write(_line({name: _cell(name, value) for name, value in row.items()}) + b"\n")
+            columns.update(dict.fromkeys(row))
+
+        yield write
+        waiting.seek(0)
+        with _packed(path, file) as put:
+            out = SimpleNamespace(write=lambda text: put(text.encode()))
+            delimiter = DELIMITERS[Path(plain_name(path)).suffix]
+            table = csv.DictWriter(out, list(columns), delimiter=delimiter)  # pyright: ignore[reportArgumentType]
+            table.writeheader()
+            table.writerows(map(json.loads, waiting))
+
+
+def _cell(name: str, value: Any) -> str | None:
+    """A value as text. Raises RowError for what would come back as another one, or as none."""
+    if value is None or (isinstance(value, str) and value):
+        return value
+    if isinstance(value, str | list | dict):
+        said = "is empty" if isinstance(value, str) else f"is {kind_of(value)}"
+        raise RowError(f'"{name}" {said}, which no cell of a table can hold; name a .jsonl file')
+    return json.dumps(value)
+
+
+@contextmanager
 def _parquet(path: Path, file: IO[bytes]) -> Iterator[Write]:
     """Every column must be known before the first row is written, so the rows wait in a file without a name."""
     with tempfile.TemporaryFile(dir=path.parent) as waiting:
@@ -135,7 +169,10 @@ def _same_prompt(path: Path, columns: Row, row: Row) -> None:
         raise InputError(f"{path}: Parquet cannot hold text prompts beside conversations; name a .jsonl file")
 
 
-_FLOATS = ("margin", "probability", "weight", "score", "confidence", "at", "seconds", "value")
+_FLOATS = frozenset({
+    "margin", "probability", "weight", "score", "confidence", "at", "seconds", "value", "time", "tstamp", "low", "high",
+    "preference",
+})  # fmt: skip
 
 
 def _type(name: str, value: Any, tags: Iterable[str]) -> Any:
@@ -144,6 +181,9 @@ def _type(name: str, value: Any, tags: Iterable[str]) -> Any:
 
     if name in _FLOATS:
         return pa.float64()
+    if name == "answers" and isinstance(value[0], dict):  # Nectar's; some of them may be without a model
+        fields = [("answer", pa.string()), ("model", pa.string()), ("rank", pa.int64())]
+        return pa.list_(pa.struct(fields))
     lists = {"ranks": pa.int64(), "models": pa.string(), "scale": pa.float64()}
     if name in lists:
         return pa.list_(lists[name])

@@ -165,14 +165,17 @@ def _rows(journals: Sequence[Journal], name: str) -> Iterator[Row]:
 
 
 def _why_nothing(refused: Sequence[Refusal], counts: dict[str, dict[str, int]]) -> str:
-    if refused:
-        return f"{refused[0].place}: {refused[0].reason}"
-    reasons: Counter[str] = Counter()
+    """The most frequent reasons of those that refused a row (with the first place) or abstained."""
+    first = {refusal.reason: refusal.place for refusal in reversed(refused)}
+    reasons = Counter(refusal.reason for refusal in refused)
     for said in counts.values():
         reasons.update(
             {name.removeprefix("abstained: "): n for name, n in said.items() if name.startswith("abstained")}
         )
-    return ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3)) or "no prompt has two answers"
+    if not reasons:
+        return "no prompt has two answers"
+    placed = {reason: f"{first[reason]}: {reason}" if reason in first else reason for reason in reasons}
+    return ", ".join(f"{placed[reason]} ({count:,})" for reason, count in reasons.most_common(3))
 
 
 def _kept(out: Path) -> Judged:
