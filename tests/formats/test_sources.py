@@ -169,7 +169,16 @@ class TestDataSets:
             kept = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
 
             def rather(source: str) -> subprocess.CompletedProcess[str]:
-                command = [sys.executable, "-m", "rather", "convert", source, str(tmp_path / "out.jsonl"), "--to", "trl"]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "rather",
+                    "convert",
+                    source,
+                    str(tmp_path / "out.jsonl"),
+                    "--to",
+                    "trl",
+                ]
                 return subprocess.run(command, env={**os.environ, **kept}, capture_output=True, text=True, timeout=300)
 
             done = rather("hf:org/name:train")
@@ -179,7 +188,9 @@ class TestDataSets:
             assert f"GET /datasets/org/name/resolve/{COMMIT}/test.jsonl" not in heard
             nobody = rather("hf:org/nobody")
             assert nobody.returncode == 2
-            assert re.fullmatch(r"rather: hf:org/nobody: cannot be opened \(Dataset 'org/nobody' doesn't exist on .*\)\n", nobody.stderr)
+            assert re.fullmatch(
+                r"rather: hf:org/nobody: cannot be opened \(Dataset 'org/nobody' doesn't exist on .*\)\n", nobody.stderr
+            )
 
     def test_without_the_extra(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setitem(sys.modules, "datasets", None)

@@ -57,8 +57,8 @@ def write_refused(path: Path, refused: Iterable[Refusal]) -> None:
 def open_rows(path: Path) -> Iterator[Write]:
     """A function that writes a row; the file takes its name only once all of them are written.
 
-    Raises InputError for a name whose ending is none of .jsonl, .json, .csv, .tsv (also .gz, .zst) and .parquet, and for a folder that
-    is not there or takes no file. The function raises RowError for a row that a table cannot hold.
+    Raises InputError for a name whose ending is none of .jsonl, .json, .csv, .tsv (also .gz, .zst) and .parquet, and for a folder
+    that is not there or takes no file. The function raises RowError for a row that a table cannot hold.
     """
     kinds = {".jsonl": _json_lines, ".json": _json_array, ".csv": _table, ".tsv": _table, ".parquet": _parquet}
     opened = kinds.get(Path(plain_name(path)).suffix)
