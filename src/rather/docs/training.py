@@ -31,7 +31,8 @@ Losses and the options that belong to them are in `docs/losses.md`. With `--swee
 the pairs and the model too, before the first is trained.
 
 A run takes a CUDA GPU where torch finds one, else Apple's (mps, on the plain path: one answer at a time), else the CPU, and
-says which; the environment variable `RATHER_DEVICE` (cuda, mps, cpu) chooses another.
+says which; the environment variable `RATHER_DEVICE` (cuda, mps, cpu) chooses another. Several GPUs and machines are in
+`docs/scaling.md`.
 
 ## What a run leaves
 
