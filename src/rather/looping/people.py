@@ -30,7 +30,7 @@ from rather.stats.intervals import rate_by_group
 from rather.stats.votes import Floats
 
 ITEMS, CANDIDATES = "items.jsonl", "candidates"
-ARM, WHY, BETTER = "arm", "why", "better"
+ARM, WHY, BETTER = "arm", "map", "better"
 CHOSEN, RANDOM = "chosen", "random"
 WRONG, UNCERTAIN, SURE = "confidently wrong", "uncertain", "as the judges say"
 # A margin nearer to 0 than this, in nats, is none, however alike the policies see it.
