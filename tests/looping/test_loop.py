@@ -172,7 +172,7 @@ def test_people_are_asked_and_their_votes_are_taken(files: Path, tiny: Path) -> 
     tags = [json.loads(line)["tags"] for line in waiting.waiting.read_text().splitlines()]
     assert waiting.waiting == files / "out/round-02/people/items.jsonl"
     assert [tag["arm"] for tag in tags].count("random") == 3
-    assert all(tag["why"] in ("confidently wrong", "uncertain", "as the judges say") for tag in tags)
+    assert all(tag["map"] in ("confidently wrong", "uncertain", "as the judges say") for tag in tags)
     vote(waiting.waiting, otherwise=False)
     result = run(files, given)
     assert result.waiting is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rather.looping.people import ARM, RANDOM, SURE, UNCERTAIN, WHY, WRONG, Place, pick
+from rather.looping.people import ARM, RANDOM, SURE, UNCERTAIN, WHY, WRONG, Place, in_turn, pick
 from rather.records import Pair
 
 PAIRS = [Pair(prompt=f"Question {place // 2}?", chosen=f"Yes {place}.", rejected=f"No {place}.") for place in range(12)]
@@ -25,10 +25,10 @@ def test_where_a_pair_lies(mean: float, spread: float, kind: str) -> None:
     assert Place(mean, spread).kind == kind
 
 
-def test_what_is_wrong_is_asked_before_what_is_uncertain_and_that_before_what_is_sure() -> None:
+def test_the_uncertain_and_the_wrong_take_turns_before_what_is_sure() -> None:
     places = [Place(-3, 0), Place(-5, 0), Place(0.4, 0), Place(0.1, 0), Place(4, 0), Place(2, 0)]
-    order = sorted(range(6), key=lambda at: places[at].turn)
-    assert order == [1, 0, 3, 2, 5, 4]
+    assert in_turn(places, range(6)) == [3, 1, 2, 0, 5, 4]
+    assert in_turn(places, [0, 1, 4]) == [1, 0, 4]
 
 
 def test_a_share_is_drawn_at_random_whatever_the_map_says() -> None:

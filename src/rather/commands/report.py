@@ -14,7 +14,7 @@ def report(folder: Path, /, *, lang: str = "en") -> None:
     Parameters
     ----------
     folder
-        The --out of a demo, a training run, an evaluation or an audit.
+        The --out of a demo, a training run, an evaluation, an audit or a loop.
     lang
         en, or zh: the page of an audit in Chinese.
     """

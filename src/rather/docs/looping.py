@@ -126,12 +126,11 @@ rather loop x.toml --out runs/x
 With `wait = true` the loop ends there and goes on once the votes are there; without it the next round takes what has come.
 Votes stand beside the judges' word when pairs are made; with `reliability` in `[pair]` they are weighed against it.
 
-Which pairs are asked: the data map. Of each pair that the judges told apart, the margin by every policy of earlier rounds
-(how much more likely than the first model it makes the better answer than the worse one); where all policies are sure of
-the other order the judge may be wrong, and where their margins lie around 0 nobody knows. The first are asked first, then
-the second. In the first round there is no policy yet, and all are drawn at random, as is `random_share` of the items
-always: the page says how much oftener people's votes differ from the judges' on chosen items than on random ones, with its
-interval.
+Which pairs are asked: the data map. Of each pair that the judges told apart, the margin by every policy of earlier rounds (how
+much more likely than the first model it makes the better answer than the worse one). Where the margins lie around 0 nobody knows;
+where all policies are sure of the other order the judge may be wrong. These two are asked by turns, the least certain and the
+surest first. In the first round there is no policy yet, and all are drawn at random, as is `random_share` of the items always: the
+page says how much oftener people's votes differ from the judges' on chosen items than on random ones, with its interval.
 
 ## Keys
 

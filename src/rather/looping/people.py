@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, zip_longest
 from math import hypot
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from rather.stats.intervals import rate_by_group
 from rather.stats.votes import Floats
 
 ITEMS, CANDIDATES = "items.jsonl", "candidates"
-ARM, WHY, BETTER = "arm", "why", "better"
+ARM, WHY, BETTER = "arm", "map", "better"
 CHOSEN, RANDOM = "chosen", "random"
 WRONG, UNCERTAIN, SURE = "confidently wrong", "uncertain", "as the judges say"
 # A margin nearer to 0 than this, in nats, is none, however alike the policies see it.
@@ -49,13 +49,6 @@ class Place:
         if self.mean + self.spread < -NEAR:
             return WRONG
         return UNCERTAIN if abs(self.mean) <= max(self.spread, NEAR) else SURE
-
-    @property
-    def turn(self) -> tuple[int, float]:
-        """What is asked first comes first: what is confidently wrong, the surest first, then the most uncertain."""
-        if self.kind == WRONG:
-            return 0, self.mean
-        return (1 if self.kind == UNCERTAIN else 2), abs(self.mean)
 
 
 def ask(
@@ -106,12 +99,24 @@ def pick(
     drawn = order[:lots]
     if not places:
         return [_tagged(pairs[place], RANDOM, None, ordered) for place in drawn]
-    rest = _one_a_prompt_first(pairs, sorted(order[lots:], key=lambda place: places[place].turn))
+    rest = _one_a_prompt_first(pairs, in_turn(places, order[lots:]))
     chosen = rest[: items - len(drawn)]
     return [
         *(_tagged(pairs[place], RANDOM, places[place].kind, ordered) for place in drawn),
         *(_tagged(pairs[place], CHOSEN, places[place].kind, ordered) for place in chosen),
     ]
+
+
+def in_turn(places: Sequence[Place], among: Sequence[int]) -> list[int]:
+    """What is asked first comes first: the most uncertain and the surest of the wrong ones by turns, then what nobody doubts.
+
+    Of equals the order of `among` stays.
+    """
+    wrong = sorted((at for at in among if places[at].kind == WRONG), key=lambda at: places[at].mean)
+    near = sorted((at for at in among if places[at].kind == UNCERTAIN), key=lambda at: abs(places[at].mean))
+    sure = sorted((at for at in among if places[at].kind == SURE), key=lambda at: abs(places[at].mean))
+    both = zip_longest(near, wrong)
+    return [*(at for turn in both for at in turn if at is not None), *sure]
 
 
 def votes_so_far(folder: Path) -> dict[str, Any]:
