@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,7 +61,7 @@ def test_votes_by_keys_and_the_last_one_anew(served: Served) -> None:
         await pilot.press("u")
         assert "Question 0?" in str(app.query_one("#prompt", Static).render())
         await pilot.press("t")
-        await pilot.press("s")
+        await pilot.press("s", "n", "o", "enter")
         await pilot.press("u")
         assert "Question 1?" in str(app.query_one("#prompt", Static).render())
         await pilot.press("b")
@@ -68,6 +69,7 @@ def test_votes_by_keys_and_the_last_one_anew(served: Served) -> None:
         assert "nothing to judge" in str(app.query_one("#prompt", Static).render())
 
     driven(served, act)
+    assert said(served)[2] == ("skipped", '{"reason":"no"}')
     kinds = [kind for kind, _ in said(served)]
     assert kinds == ["voted", "revised", "skipped", "voted", "voted"]
     assert ['"verdict":"' + verdict in body for verdict, (_, body) in zip("at", said(served), strict=False)] == [
@@ -104,6 +106,32 @@ def test_ranks_scores_and_texts(sqlite: Store) -> None:
     assert '"ranks":[2,2,1]' in bodies[0]
     assert '"scores":{"tone":2,"truth":5}' in bodies[1]
     assert '"text":"an answer"' in bodies[2]
+
+
+def test_a_comment_and_the_keys_where_something_is_written(sqlite: Store) -> None:
+    fill(
+        sqlite,
+        [
+            *comparisons(1),
+            Item(0, "rank", "task", "rank these", ["one", "two"]),
+            Item(0, "edit", "task", "mend", ["x"]),
+        ],
+    )
+
+    async def act(app: Any, pilot: Any) -> None:
+        await pilot.press("s", "escape", "c", "o", "k", "enter", "a")  # Esc: no skip after all
+        await pilot.press("s", "escape", "c")
+        assert app.query_one("#say", Input).placeholder.startswith("a comment")
+        await pilot.press("t", "i", "e", "enter", "a", "=", "b", "enter")
+        await pilot.press("escape", "s", "escape", "escape", "s", "enter")
+        assert "nothing to judge" in str(app.query_one("#prompt", Static).render())
+
+    with serving(sqlite) as served:
+        driven(served, act)
+        (one, two, three) = [(kind, json.loads(body)) for kind, body in said(served)]
+    assert (one[1]["verdict"], one[1]["comment"]) == ("a", "ok")
+    assert (two[1]["ranks"], two[1]["comment"]) == ([1, 1], "tie")
+    assert three == ("skipped", {"reason": ""})
 
 
 def test_hostile_answers_do_nothing_to_a_terminal(sqlite: Store) -> None:

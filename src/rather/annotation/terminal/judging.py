@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -37,7 +37,9 @@ class Judging(App[None]):
         Binding("t", "verdict('tie')", "tie"),
         Binding("x", "verdict('both_bad')", "both bad"),
         Binding("s", "skip", "can't judge"),
+        Binding("c", "comment", "comment"),
         Binding("u", "undo", "undo"),
+        Binding("escape", "leave", "to the keys"),
         Binding("ctrl+s", "send", "send"),
         Binding("q", "quit", "quit"),
     ]
@@ -49,6 +51,10 @@ class Judging(App[None]):
         self._task: Task | None = None
         self._last: Task | None = None
         self._again = False  # True while the last vote is being revised
+        self._writing: Literal["reason", "comment"] | None = (
+            None  # what the line below the answers is for, if not for the vote
+        )
+        self._comment = ""
 
     def compose(self) -> ComposeResult:
         yield VerticalScroll(Static(id="prompt", markup=False), id="question")
@@ -68,7 +74,7 @@ class Judging(App[None]):
         await self._show(self._client.next(), told)
 
     async def _show(self, task: Task | None, told: str) -> None:
-        self._task = task
+        self._task, self._writing, self._comment = task, None, ""
         progress = self._client.progress()
         self.sub_title = (
             f"{progress['voted']} votes of yours, {progress['finished']} of {progress['items']} items finished"
@@ -100,10 +106,16 @@ class Judging(App[None]):
             edit.text = task.answers[0]
             edit.focus()
         elif say.display:
-            say.placeholder = self._help(task)
-            say.focus()
+            self._ask(self._help(task))
         else:
             self.set_focus(answers.children[0])
+
+    def _ask(self, what: str, value: str = "") -> None:
+        """Have a line written below the answers."""
+        say = self.query_one("#say", Input)
+        say.display, say.placeholder, say.value = True, what, value
+        say.focus()
+        self.refresh_bindings()
 
     def _help(self, task: Task) -> str:
         if task.kind == "rank":
@@ -124,6 +136,10 @@ class Judging(App[None]):
             return self._last is not None and not self._again
         if action == "send":
             return kind == "edit"
+        if action == "comment":
+            return kind is not None
+        if action == "leave":
+            return isinstance(self.focused, (Input, TextArea))
         return True
 
     async def action_verdict(self, verdict: str) -> None:
@@ -135,8 +151,18 @@ class Judging(App[None]):
         await self._say({"text": self.query_one("#edit", TextArea).text})
 
     async def on_input_submitted(self, said: Input.Submitted) -> None:
-        """A ranking or scores."""
+        """A ranking or scores, or what was asked for beside them."""
         if self._task is None:
+            return
+        if self._writing == "reason":
+            if await self._sent(lambda item: self._client.skip(item, said.value)) is not None:
+                self._last = self._task
+                await self._go_on("skipped")
+            return
+        if self._writing == "comment":
+            self._comment = said.value.strip()
+            self.query_one("#told", Static).update(f"comment: {self._comment}" if self._comment else "")
+            await self.action_leave()
             return
         try:
             vote = (
@@ -148,10 +174,30 @@ class Judging(App[None]):
         await self._say(vote)
 
     async def action_skip(self) -> None:
-        """Can't judge."""
-        if self._task is not None and await self._sent(lambda item: self._client.skip(item, "")) is not None:
-            self._last = self._task
-            await self._go_on("skipped")
+        """Can't judge: why is asked first, and may be left empty."""
+        self._writing = "reason"
+        self._ask("why can you not judge this? Enter skips it, Esc goes back")
+
+    async def action_comment(self) -> None:
+        """What goes with the vote."""
+        self._writing = "comment"
+        self._ask("a comment, sent with the vote; Enter keeps it, Esc goes back", self._comment)
+
+    async def action_leave(self) -> None:
+        """From writing to the keys; what else was asked for than the vote is put away."""
+        say, edit = self.query_one("#say", Input), self.query_one("#edit", TextArea)
+        kind = None if self._task is None else self._task.kind
+        if self._writing is None:
+            self.set_focus(self.query_one("#answers").children[0])
+            return
+        self._writing = None
+        say.display = False
+        if self._task is not None and kind in ("rank", "rate"):
+            self._ask(self._help(self._task))
+        elif kind == "edit":
+            edit.focus()
+        else:
+            self.set_focus(self.query_one("#answers").children[0])
 
     async def action_undo(self) -> None:
         """Vote anew on the last one."""
@@ -163,7 +209,8 @@ class Judging(App[None]):
         if self._task is None:
             return
         send = self._client.revise if self._again else self._client.vote
-        receipt = await self._sent(lambda item: send(item, vote))
+        said = {**vote, "comment": self._comment} if self._comment else vote
+        receipt = await self._sent(lambda item: send(item, said))
         if receipt is not None:
             self._last = self._task
             await self._go_on(told_of(receipt))
