@@ -249,9 +249,9 @@ def main() -> None:
         except SystemExit as error:
             found = {"left_out": str(error)}
         figures[name] = found
-        print(name, json.dumps(figures[name]), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        print(name, json.dumps(found), flush=True)
+        if options.json:
+            options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 def ours(seconds: float) -> dict[str, Any]:
