@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 from scipy.stats import beta, binom, ttest_1samp
 
 from rather.stats.best_of import best_of, chosen
-from rather.stats.bootstrap import paired_difference
+from rather.stats.bootstrap import paired_difference, tango
 from rather.stats.intervals import exact, ratio
 from rather.stats.leaderboard import ELO, leaderboard
 from rather.stats.length_control import length_controlled, prompt_terms, standardised
@@ -86,18 +86,33 @@ def test_two_models_on_the_same_pairs() -> None:
     mixed = np.r_[np.ones(30), np.zeros(26), np.ones(44)], np.r_[np.zeros(30), np.ones(26), np.ones(44)]
     value, low, high, p = paired_difference(*certain, np.arange(100))
     assert (value, p) == (pytest.approx(0.04), pytest.approx(0.125, abs=0.02))  # of 16 signs of four two are as far
-    # Of Bonett and Price: 5/102 less 1/102, ± 1.959964 · √((6/102 − (4/102)²)/102).
-    assert (low, high) == (pytest.approx(-0.007225, abs=1e-5), pytest.approx(0.085656, abs=1e-5))
+    assert 0 < low < value < high < 0.1
     value, low, high, p = paired_difference(*mixed, np.arange(100))
     assert value == pytest.approx(0.04)
     assert low < 0 < high
     assert p > 0.5
-    # Models that say the same on 100 prompts may differ on the next: ± 1.959964 · √(2/102/102).
+    # Models that say the same on 100 prompts may differ on the next: ± z²/(100 + z²).
     value, low, high, p = paired_difference(certain[0], certain[0], np.arange(100))
-    assert (value, low, high, p) == (0.0, pytest.approx(-0.027175, abs=1e-5), pytest.approx(0.027175, abs=1e-5), 1.0)
+    assert (value, low, high, p) == (0.0, pytest.approx(-0.0369935, abs=1e-6), pytest.approx(0.0369935, abs=1e-6), 1.0)
     value, low, high, _ = paired_difference(np.ones(100), np.zeros(100), np.arange(100))
     assert (value, high) == (1.0, 1.0)
-    assert 0.93 < low < 0.96
+    assert low == pytest.approx(1 - 2 * 0.0369935, abs=1e-6)
+
+
+@pytest.mark.parametrize(("ahead", "behind", "total"), [(14, 0, 54), (3, 9, 40), (1, 1, 30), (0, 5, 20), (20, 0, 20)])
+def test_tangos_interval_is_what_his_test_does_not_refute(ahead: int, behind: int, total: int) -> None:
+    """At both ends the score is ± z: the restricted likelihood is maximised here anew, by a grid."""
+    for end, sign in zip(tango(ahead, behind, total), (1, -1), strict=True):
+        if abs(end) == 1:
+            continue
+        second = np.linspace(max(0.0, -end), (1 - end) / 2, 200_001)[1:-1]
+        first = second + end
+        value = ahead * np.log(first) + (total - ahead - behind) * np.log(1 - first - second)
+        best = second[np.argmax(value + (behind * np.log(second) if behind else 0.0))]
+        score = (ahead - behind - total * end) / np.sqrt(total * (2 * best + end - end**2))
+        assert score == pytest.approx(sign * 1.959964, abs=2e-3)
+    low, high = tango(ahead, behind, total)
+    assert tango(behind, ahead, total) == pytest.approx((-high, -low), abs=1e-8)
 
 
 def test_pairs_of_one_prompt_are_one_draw() -> None:

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rather.records import Bars, Curves
 from rather.reporting.drawing import Drawn, draw
+from rather.stats.proportions import false_discovery
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ def _judged(figures: Mapping[str, Any]) -> list[Section]:
 
 def _by_judge(name: str, row: Mapping[str, Any]) -> Section:
     rows, said = [], []
-    for model, found in row["models"].items():
+    for model, found in sorted(row["models"].items(), key=lambda item: -item[1]["rate"]):
         even = found.get("length_controlled")
         rows.append([
             model, share({**found, "value": found["rate"]}),
@@ -184,10 +187,6 @@ def _by_judge(name: str, row: Mapping[str, Any]) -> Section:
         if even is not None and even["extrapolated"]:
             said.append(
                 f"Every answer of {model} is longer (or every one shorter): equal lengths lie outside what was judged."
-            )
-        if found.get("shown_first_p") is not None and found["shown_first_p"] < 0.05:
-            said.append(
-                f"The judge named the answer shown first in {found['shown_first_named']:.0%} of its verdicts on {model}."
             )
         if found.get("flips"):
             said.append(
@@ -205,6 +204,7 @@ def _by_judge(name: str, row: Mapping[str, Any]) -> Section:
              f"{each['place_low']}" if each["place_low"] == each["place_high"] else f"{each['place_low']} to {each['place_high']}",
              f"{each['verdicts']:,}"] for each in entries
         ]))  # fmt: skip
+        tables.reverse()  # all against all says more than each against one
         plots.append(draw(Bars(
             title="Leaderboard", unit="Bradley–Terry score, logits", mark=0.0, names=tuple(each["model"] for each in entries),
             values=tuple(each["score"] for each in entries), low=tuple(each["low"] for each in entries),
@@ -212,9 +212,30 @@ def _by_judge(name: str, row: Mapping[str, Any]) -> Section:
         )))  # fmt: skip
         if board["held"]:
             said.append("A model won or lost everything: a prior keeps its score finite, and its distance says little.")
+    said += _sides_said(row["models"])
     who = f"{name}, {row['judges']:,} voters" if row["judges"] > 1 else name
     lead = f"Against {row['reference']}, {row['verdicts']:,} verdicts; every prompt counts the same, a tie half."
     return Section(f"Who wins, by {who}?", [lead, *said], tables, plots)
+
+
+def _sides_said(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """On which models the judge leans to a side; of many models some would seem so by chance (false discoveries held at 5 %)."""
+    tested = {model: found for model, found in models.items() if found.get("shown_first_p") is not None}
+    q = false_discovery(np.array([found["shown_first_p"] for found in tested.values()]))
+    leaning = [
+        (found["shown_first_named"], model)
+        for (model, found), each in zip(tested.items(), q, strict=True)
+        if each < 0.05
+    ]
+    if not leaning:
+        return []
+    leaning.sort(key=lambda one: -abs(one[0] - 0.5))
+    shown = ", ".join(f"{share:.0%} on {model}" for share, model in leaning[:_MOST_SAID])
+    more = f" and {len(leaning) - _MOST_SAID:,} more" if len(leaning) > _MOST_SAID else ""
+    return [f"The judge named the answer shown first in {shown}{more}, of its verdicts that name one."]
+
+
+_MOST_SAID = 5
 
 
 def _best_of(figures: Mapping[str, Any]) -> list[Section]:

@@ -72,6 +72,16 @@ def _of_parts(figures: Mapping[str, Any]) -> list[str]:
             f"The better answer gets the higher score in {figures['reward']['accuracy']['value']:.0%} of the pairs."
         )
     for judge, row in figures.get("judged", {}).items():
+        if row.get("leaderboard"):
+            models = row["leaderboard"]["models"]
+            top, last = (
+                models[0],
+                f" to {models[0]['place_high']}" if models[0]["place_high"] > models[0]["place_low"] else "",
+            )
+            said.append(
+                f"By {judge}, {top['model']} stands first of {len(models)} models (place {top['place_low']}{last})."
+            )
+            continue
         best = max(row["models"], key=lambda name: row["models"][name]["rate"])
         found = row["models"][best]
         within = f"{found['rate']:.0%} ({found['low']:.0%} to {found['high']:.0%})"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from scipy.optimize import brentq
 
 from rather.stats.judges import Z95
 from rather.stats.proportions import wilson
@@ -47,7 +50,7 @@ def paired_difference(
     """Mean of first − second over the same pairs, its interval by drawing prompts, and p by exchanging the two a prompt at a time.
 
     Where nearly all prompts say the same (few on which the two differ, or few on which they do not), drawing them again says too
-    little of the others: then Bonett and Price's interval over prompts (2012).
+    little of the others: then Tango's score interval over prompts (1998).
     first, second: what two models got for each pair, 1, 0 or between. group: number of each pair's prompt.
     """
     size = int(group.max(initial=-1)) + 1
@@ -64,11 +67,24 @@ def paired_difference(
 
 
 def _few_apart(gap: Floats, found: tuple[float, float, float]) -> tuple[float, float, float]:
-    """`found` with the interval of Bonett and Price 2012 where it is needed. gap: of each prompt, −1 … 1."""
-    for_first, for_second, prompts = gap.clip(min=0).sum(), -gap.clip(max=0).sum(), len(gap)
-    if prompts - max(for_first, for_second, prompts - for_first - for_second) >= FEW:
+    """`found` with Tango's interval where it is needed. gap: of each prompt, −1 … 1."""
+    ahead, behind, prompts = float(gap.clip(min=0).sum()), float(-gap.clip(max=0).sum()), len(gap)
+    if prompts - max(ahead, behind, prompts - ahead - behind) >= FEW:
         return found
-    first, second = (for_first + 1) / (prompts + 2), (for_second + 1) / (prompts + 2)
-    half = Z95 * np.sqrt((first + second - (first - second) ** 2) / (prompts + 2))
-    low, high = max(-1.0, float(first - second - half)), min(1.0, float(first - second + half))
+    low, high = tango(ahead, behind, prompts)
     return found[0], min(low, found[0]), max(high, found[0])
+
+
+def tango(ahead: float, behind: float, total: int) -> tuple[float, float]:
+    """95 % interval of the difference of two shares of the same `total`; `ahead` are of the first alone and `behind` of the
+    second alone: the differences that Tango's score test (1998) does not refute."""
+
+    def score(difference: float) -> float:
+        least, edge = -ahead - behind + (2 * total - ahead + behind) * difference, difference * (1 - difference)
+        second = (math.sqrt(max(least**2 + 8 * total * behind * edge, 0.0)) - least) / (4 * total)
+        return (ahead - behind - total * difference) / math.sqrt(max(total * (2 * second + edge), 1e-300))
+
+    middle, rim = (ahead - behind) / total, 1 - 1e-9
+    low = float(brentq(lambda at: score(at) - Z95, -rim, min(middle, rim))) if score(-rim) > Z95 else -1.0  # pyright: ignore
+    high = float(brentq(lambda at: score(at) + Z95, max(middle, -rim), rim)) if score(rim) < -Z95 else 1.0  # pyright: ignore
+    return low, high
