@@ -128,8 +128,8 @@ def test_parse_allow_takes_check_and_reason():
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ("duplicate=x", f'--allow: no check is called "duplicate"; there are {", ".join(CHECKS)} and all'),
-        ("=x", f'--allow: no check is called ""; there are {", ".join(CHECKS)} and all'),
+        ("duplicate=x", '--allow: no check is called "duplicate"; did you mean "duplicates"?'),
+        ("=x", f'--allow: no check is called ""; known are {", ".join(CHECKS)}, all'),
         ("duplicates", '--allow duplicates needs a reason: --allow duplicates="why it is all right"'),
         ("duplicates= ", '--allow duplicates needs a reason: --allow duplicates="why it is all right"'),
     ],

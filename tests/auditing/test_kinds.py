@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rather.auditing import CHECKS, SKIPPED, audit
-from rather.records import Example, RankedList, Single
+from rather.records import Example, Pair, RankedList, Single
 
 
 def lists(count: int) -> list[RankedList]:
@@ -24,7 +24,8 @@ def test_nothing_wrong_passes_in_words_of_its_own() -> None:
     assert audit(lists(4)).lines()[-1] == "audit: verdict pass on 4 ranked lists"
     said = audit(singles(4)).lines()
     assert said[-1] == "audit: verdict pass on 4 single answers"
-    assert said[-2] == (
+    assert said[-2] == "audit: note: `rather pair FILE --out DIR` makes pairs where one prompt has good and bad answers"
+    assert said[-3] == (
         "audit: skipped, for it compares two answers to one prompt: identical_sides, identical_after_truncation, "
         "cut_unevenly, shared_beginning, displacement_risk, cycles, length_difference, format_difference, tone_difference, "
         "telling_words, intended_words, source_difference, position_difference, shortcuts_together, coverage, "
@@ -57,6 +58,19 @@ def test_good_and_bad_of_one_answer_is_a_contradiction() -> None:
     other = singles(1)[0].model_copy(update={"label": False})
     assert count_of([*singles(3), other], "contradictions") == 2
     assert count_of([*singles(3), *singles(1)], "duplicates") == 1
+
+
+def test_one_is_counted_as_one() -> None:
+    assert audit(singles(1)).lines()[-1].endswith("on 1 single answer")
+    assert audit(lists(1)).lines()[-1].endswith("on 1 ranked list")
+    pair = Pair(prompt="q", chosen="yes", rejected="no")
+    assert audit([pair]).lines()[-1].endswith("on 1 pair")
+    assert audit([pair, pair]).lines()[-1].endswith("on 2 pairs")
+
+
+def test_a_single_answer_has_no_two_languages() -> None:
+    (found,) = (finding for finding in audit(singles(30)).findings if finding.check == "other_language")
+    assert "another language than the prompt" in found.message
 
 
 def test_one_text_for_every_question_is_seen_on_its_side() -> None:

@@ -77,7 +77,7 @@ def test_chinese_pairs_are_told_by_their_numbered_lists_and_their_manners(shared
         "duplicates", "tone_difference", "telling_words", "shortcuts_together", "likely_mislabels",
     }  # fmt: skip
     words = {row["word"]: row["side"] for row in one(audited, "telling_words").evidence["words"]}
-    assert (words["1"], words["很 乐"]) == ("chosen", "rejected")  # 很乐意帮助您: "glad to help you"
+    assert (words["1"], words["很乐"]) == ("chosen", "rejected")  # 很乐意帮助您: "glad to help you"
     assert one(audited, "coverage").evidence["prompt_scripts"]["Chinese"] == 279
 
 

@@ -29,6 +29,22 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[duplicates]\nwran = 1", '[duplicates] unknown key "wran"; did you mean "warn"?'),
         ("[duplicates]\nwarn = 'x'", "[duplicates] warn = 'x': input should be a number"),
         ("[duplicates]\nwarn = -1", "[duplicates] warn = -1: input should be greater than or equal to 0"),
+        (
+            "[identical_sides]\nwarn = 0.05",
+            "[identical_sides] warn = 0.05: all above it stops already, at stop = 0.01; change stop, too",
+        ),
+        (
+            "[length_difference]\nstop = 0.6\nwarn = 0.65",
+            "[length_difference] warn = 0.65: all above it stops already, at stop = 0.6; change stop, too",
+        ),
+        (
+            "[prompt_balance]\nstop = 0.2\nwarn = 0.1",
+            "[prompt_balance] warn = 0.1: all below it stops already, at stop = 0.2; change stop, too",
+        ),
+        (
+            "[people]\nalpha_warn = 0.05",
+            "[people] alpha_warn = 0.05: all below it stops already, at alpha_stop = 0.1; change alpha_stop, too",
+        ),
         ("duplicates = 0.1", "duplicates = 0.1: is a check; give its thresholds under [duplicates]"),
     ],
 )
@@ -38,6 +54,14 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, text: str, said: str) -> None
     with pytest.raises(ConfigError) as caught:
         Thresholds.read(file)
     assert str(caught.value) == f"{file}: {said}"
+
+
+def test_a_lower_stop_by_itself_stops_where_it_says() -> None:
+    changed = Thresholds.changed_by(
+        {"length_difference": {"stop": 0.6}, "identical_sides": {"warn": 0.05, "stop": 0.1}}
+    )
+    assert (changed.length_difference.warn, changed.length_difference.stop) == (0.65, 0.6)
+    assert changed.identical_sides.verdict(0.04) == "pass"
 
 
 def test_they_reach_the_checks() -> None:

@@ -50,9 +50,10 @@ from rather.auditing.tokens.tokenised import (
     nothing_to_learn,
     token_lengths,
 )
+from rather.config import did_you_mean
 from rather.errors import AuditStop, ConfigError
 from rather.progress import task
-from rather.records import NOUNS, Example, Finding, Judgment, Kind, Verdict
+from rather.records import Example, Finding, Judgment, Kind, Verdict, counted
 
 JUDGMENT_CHECKS: dict[str, Check] = {
     "agreement": agreement,
@@ -144,7 +145,7 @@ class Audit:
     @property
     def counted(self) -> str:
         """What was audited: "500 pairs", "8,931 judgments", or both."""
-        said = [] if self.kind == "judgment" else [f"{self.pairs:,} {NOUNS[self.kind]}"]
+        said = [] if self.kind == "judgment" else [counted(self.pairs, self.kind)]
         said += [f"{self.judgments:,} judgment{'' if self.judgments == 1 else 's'}"] if self.judgments else []
         return " and ".join(said)
 
@@ -208,6 +209,9 @@ class Audit:
             said.append(f"audit: pass: {', '.join(passed)}")
         if self.skipped:
             said.append(f"audit: skipped, for it compares two answers to one prompt: {', '.join(self.skipped)}")
+            said.append(
+                "audit: note: `rather pair FILE --out DIR` makes pairs where one prompt has good and bad answers"
+            )
         if self.judgments and not {finding.check for finding in self.findings} & set(JUDGMENT_CHECKS):
             said.append("audit: note: no check has anything to say of judgments such as these")
         idle = [check for check in self.allowed if not worse or (check != "all" and check not in worse)]
@@ -287,7 +291,7 @@ def parse_allow(entries: Sequence[str]) -> dict[str, str]:
 
 def _require_known(check: str) -> None:
     if check not in CHECKS and check != "all":
-        raise ConfigError(f'--allow: no check is called "{check}"; there are {", ".join(CHECKS)} and all')
+        raise ConfigError(f'--allow: no check is called "{check}"{did_you_mean(check, [*CHECKS, "all"])}')
 
 
 __all__ = [

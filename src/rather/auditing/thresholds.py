@@ -204,7 +204,23 @@ class Thresholds(Config):
             changed[name] = type(before).build(
                 {**before.model_dump(exclude_none=True), **values}, where=f"{where}[{name}] "
             )
+            _require_warnings(changed[name], values, where=f"{where}[{name}] ")
         return cls(**changed)  # pyright: ignore[reportArgumentType]
+
+
+def _require_warnings(limits: Config, given: dict[str, Any], *, where: str) -> None:
+    """Raise ConfigError for a `warn` that cannot act, because everything beyond it stops already."""
+    for warn, stop in (("warn", "stop"), ("alpha_warn", "alpha_stop")):
+        at, end = getattr(limits, warn, None), getattr(limits, stop, None)
+        if warn not in given or at is None or end is None:
+            continue
+        # Agreement and evenness are bad where they are low, everything else where it is high.
+        downward = warn == "alpha_warn" or isinstance(limits, Evenness)
+        if end > at if downward else end < at:
+            beyond = "below" if downward else "above"
+            raise ConfigError(
+                f"{where}{warn} = {at:g}: all {beyond} it stops already, at {stop} = {end:g}; change {stop}, too"
+            )
 
 
 DEFAULTS = Thresholds()

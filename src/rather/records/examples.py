@@ -167,3 +167,8 @@ JUDGED = ("probability", "margin", "weight")
 
 NOUNS: dict[Kind, str] = {"pair": "pairs", "list": "ranked lists", "sample": "single answers"}
 """What many examples of a kind are called."""
+
+
+def counted(number: int, kind: Kind) -> str:
+    """So many examples: "1 pair", "1,000 single answers"."""
+    return f"{number:,} {NOUNS[kind] if number != 1 else NOUNS[kind].removesuffix('s')}"

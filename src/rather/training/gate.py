@@ -221,7 +221,7 @@ def _fix(records: Sequence[Example], out: Path, operations: Sequence[str]) -> No
         raise InputError(f"{out}: cannot be written ({error.strerror or error}); name another file") from error
     for line in fixed.lines():
         say(line)
-    say(f"fix: {out}, every change in {log}")
+    say(f"fix: {out}, every change in {log}; what the audit says is of the input as it was")
 
 
 def _ches(model: str, tokenised: Sequence[Any], at_most: int) -> dict[int, float]:

@@ -108,6 +108,12 @@ class TestTellingWords:
             'words that tell the label: "你" (rejected in 100% of 20); intended: "我", "是"'
         )
 
+    def test_two_chinese_characters_are_named_as_they_are_written(self):
+        finding = telling([Pair(prompt=f"q{n}", chosen=f"w{n} 很乐", rejected=f"v{n} 乐 很") for n in range(20)])
+        assert [row["word"] for row in finding.evidence["words"]] == ["乐很", "很乐"]
+        assert finding.message.startswith('words that tell the label: "乐很" (rejected in 100% of 20), "很乐" (chosen')
+        assert {example.why for example in finding.examples} == {'"乐很"', '"很乐"'}
+
     def test_the_strongest_three_are_named_and_twelve_listed(self):
         finding = telling(with_words(40, {f"x{n}": 40 - n for n in range(15)}))
         assert [row["word"] for row in finding.evidence["words"]] == [f"x{n}" for n in range(12)]

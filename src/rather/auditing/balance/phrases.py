@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 # Without the marks of punctuation between U+3000 and U+303F: "》中" is no word.
-RUN = re.compile(r"[⺀-\u2fdf々〆〇぀-鿿豈-﫿가-힯]{2,}")
+RUN = re.compile(r"[⺀-\u2fdf々〆〇぀-鿿\uf900-\ufaff가-힯]{2,}")
 EMPTY = frozenset("的了是在我你他她它们和与或不有个一这那吗呢什么怎样请如何为会能可以")
 """Characters that are no part of a subject."""
 # "In" and "on" stand behind a word of two characters or more and are no part of it.

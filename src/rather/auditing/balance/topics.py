@@ -34,7 +34,7 @@ _EMPTY = FUNCTION_WORDS | frozenset({
     "then", "there", "these", "they", "think", "up", "us", "use", "ve", "want", "were", "what", "when", "where", "which",
     "who", "why", "will", "would", "yes", "am", "he", "into", "more", "m", "d", "or", "out", "over", "very", "too",
 })  # fmt: skip
-_LATIN = re.compile(r"[^\W\d_⺀-鿿豈-﫿぀-ヿ가-힯]{2,}")
+_LATIN = re.compile(r"[^\W\d_⺀-鿿\uf900-\ufaff぀-ヿ가-힯]{2,}")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,10 @@ import re
 from collections.abc import Sequence
 
 # Runs of letters and digits; every CJK character by itself, since those words have no spaces between them.
-WORD = re.compile(r"[⺀-鿿豈-﫿぀-ヿ가-힯]|[^\W_]+", re.UNICODE)
+WORD = re.compile(r"[⺀-鿿\uf900-\ufaff぀-ヿ가-힯]|[^\W_]+", re.UNICODE)
+
+# Korean alone of the three puts spaces between words.
+_SPACED = re.compile(r"(?<=[⺀-鿿\uf900-\ufaff぀-ヿ]) (?=[⺀-鿿\uf900-\ufaff぀-ヿ])")
 
 # "the Nexus team" as the intended lesson declares no "the": such words stay under suspicion.
 FUNCTION_WORDS = frozenset({
@@ -20,6 +23,11 @@ def words_of(text: str) -> list[str]:
     return WORD.findall(text.lower())
 
 
+def as_written(words: str) -> str:
+    """Two neighbouring words as they stand in a text: no space between two Chinese or Japanese characters."""
+    return _SPACED.sub("", words)
+
+
 def meant(intended: Sequence[str]) -> frozenset[str]:
     """The words of what was declared as intended that can be a lesson."""
     return frozenset(word for text in intended for word in words_of(text)) - FUNCTION_WORDS
@@ -28,7 +36,7 @@ def meant(intended: Sequence[str]) -> frozenset[str]:
 def without(words: frozenset[str]) -> re.Pattern[str]:
     """What matches each of the words, as `words_of` sees them."""
     some = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    edge = r"[^\W_⺀-鿿豈-﫿぀-ヿ가-힯]"
+    edge = r"[^\W_⺀-鿿\uf900-\ufaff぀-ヿ가-힯]"
     return re.compile(rf"(?<!{edge})(?:{some})(?!{edge})|(?:{_cjk(words)})", re.IGNORECASE)
 
 

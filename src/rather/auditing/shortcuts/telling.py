@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rather.auditing.findings import EXAMPLES, AuditInput, shown
-from rather.auditing.material.words import FUNCTION_WORDS, words_of
+from rather.auditing.material.words import FUNCTION_WORDS, as_written, words_of
 from rather.auditing.shortcuts.antisymmetric import Told, curve, told
 from rather.auditing.shortcuts.families import LEAST, bars, common_words
 from rather.auditing.shortcuts.vocabulary import Sparse, Telling, vocabulary
@@ -53,7 +53,7 @@ def telling_words(given: AuditInput) -> list[Finding]:
         return []
     telling = Telling.of(words, sample.group)
     places = telling.named(limits.level)
-    rows = [telling.row(place) for place in places]
+    rows: list[dict[str, Any]] = [telling.row(place) for place in places]
     unintended = [row for row in rows if not row["intended"]]
     # What matters is how many pairs one unintended word decides, and how surely. It never stops a run unless asked to:
     # only the user knows whether the word is the lesson.
@@ -62,7 +62,8 @@ def telling_words(given: AuditInput) -> list[Finding]:
     if limits.stop is not None and worst >= limits.stop:
         verdict = "stop"
     named = ", ".join(
-        f'"{row["word"]}" ({row["side"]} in {row["share"]:.0%} of {row["prompts"]})' for row in unintended[:3]
+        f'"{as_written(row["word"])}" ({row["side"]} in {row["share"]:.0%} of {row["prompts"]})'
+        for row in unintended[:3]
     )
     model = _model(given)
     silenced = ", ".join(f'"{row["word"]}"' for row in rows if row["intended"] and " " not in str(row["word"]))
@@ -77,10 +78,10 @@ def telling_words(given: AuditInput) -> list[Finding]:
             count=len(unintended),
             total=len(words.words),
             examples=_with_word(given, words.words, words.has, unintended),
-            evidence={"words": rows[:WORDS_LISTED], "worst": worst, "warn_at": limits.warn, "stop_at": limits.stop,
+            evidence={"words": _written(rows[:WORDS_LISTED]), "worst": worst, "warn_at": limits.warn, "stop_at": limits.stop,
                       "level": limits.level, **({} if model is None else {"model": model.as_evidence()})},
             plots=(
-                *([bars("Words that tell the label", unintended[:WORDS_LISTED], "word")] if unintended else []),
+                *([bars("Words that tell the label", _written(unintended[:WORDS_LISTED]), "word")] if unintended else []),
                 *([] if model is None else [curve("words alone", model)]),
             ),
         )
@@ -104,7 +105,11 @@ def _with_word(
         found += [
             (sample.rows[place], row["word"]) for place in np.flatnonzero(column == side)[: EXAMPLES // len(rows) + 1]
         ]
-    return tuple(shown(given.records[int(row)], f'"{word}"') for row, word in found[:EXAMPLES])
+    return tuple(shown(given.records[int(row)], f'"{as_written(word)}"') for row, word in found[:EXAMPLES])
+
+
+def _written(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "word": as_written(row["word"])} for row in rows]
 
 
 def _quoted(texts: Sequence[str]) -> str:

@@ -115,14 +115,19 @@ def other_language(given: AuditInput) -> list[Finding]:
         message=f"have an answer in another language than the prompt{sampled}",
         cure="drop them, unless they translate: the model would learn to change the language",
         of=len(rows),
-    ) + by_share(
-        "other_language",
-        divided,
-        given,
-        message=f"have answers in different languages, by which alone they can be told apart{sampled}",
-        cure="pair answers of one language",
-        limits=given.thresholds.two_languages,
-        of=len(rows),
+    )
+    findings += (
+        []
+        if given.kind == "sample"
+        else by_share(
+            "other_language",
+            divided,
+            given,
+            message=f"have answers in different languages, by which alone they can be told apart{sampled}",
+            cure="pair answers of one language",
+            limits=given.thresholds.two_languages,
+            of=len(rows),
+        )
     )
     return [
         finding.model_copy(
@@ -134,7 +139,7 @@ def other_language(given: AuditInput) -> list[Finding]:
                 "evidence": {**finding.evidence, "languages": dict(spoken.most_common(8))},
             }
         )
-        for finding, found in zip(findings, (answered, divided), strict=True)
+        for finding, found in zip(findings, (answered, divided), strict=False)
     ]
 
 
