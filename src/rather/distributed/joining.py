@@ -19,6 +19,10 @@ from rather.distributed.watch import Watch, own_name
 from rather.errors import ConfigError, Interrupted, RankLost, RatherError, TrainError
 from rather.progress import hushed
 
+# torch documents both here, and says nothing of it in its types.
+PrefixStore: Any = dist.PrefixStore  # pyright: ignore[reportPrivateImportUsage]
+TCPStore: Any = dist.TCPStore  # pyright: ignore[reportPrivateImportUsage]
+
 # The group that this process has joined, while it has; and where it met the others each time.
 _JOINED: list[Group] = []
 _MET: list[Any] = []
@@ -84,29 +88,29 @@ def _meet(launch: Launch, device: str, limit: float) -> Group:
     place = _MET[0] if _MET else _store(launch, limit)
     _MET.append(place)  # kept: rank 0 may be the one that keeps it open
     prefix = f"rather/{launch.attempt}/{len(_MET)}"
-    store: Any = dist.PrefixStore(prefix, place)
+    store = PrefixStore(prefix, place)
     store.set(f"name/{launch.rank}", own_name())
     _wait_for_all(store, launch, limit - (time.monotonic() - began), limit)
     names = [store.get(f"name/{rank}").decode() for rank in range(launch.size)]
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
     dist.init_process_group(
         backend,
-        store=dist.PrefixStore("group", store),
+        store=PrefixStore("group", store),
         rank=launch.rank,
         world_size=launch.size,
         timeout=timedelta(seconds=limit + 60),  # ours speaks first, and names who is missing
     )
-    own: Any = dist.PrefixStore(f"{prefix}/watch", _store(launch, limit, host=False))
+    own = PrefixStore(f"{prefix}/watch", _store(launch, limit, host=False))
     watch = Watch(launch, own, names=names, limit=limit)
     watch.start()
     # A connection for words beside the one for numbers: where one rank fails in the middle, the two must not be confused.
     return Group(watch, dist.new_group(backend="gloo", timeout=timedelta(seconds=limit + 60)))
 
 
-def _store(launch: Launch, limit: float, *, host: bool = True) -> dist.TCPStore:
+def _store(launch: Launch, limit: float, *, host: bool = True) -> Any:
     """A connection to where the ranks meet; rank 0 opens the place, unless the launcher did."""
     try:
-        return dist.TCPStore(
+        return TCPStore(
             launch.address,
             launch.port,
             is_master=host and launch.rank == 0 and not launch.agent_store,
