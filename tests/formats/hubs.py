@@ -72,7 +72,7 @@ def hub(name: str, files: Mapping[str, bytes]) -> Iterator[tuple[str, list[str]]
         def _missing(self, code: str) -> None:
             self._send(404, b"{}", {"X-Error-Code": code, "X-Error-Message": "not here"})
 
-        def _send(self, status: int, data: bytes, headers: Mapping[str, str] = {}) -> None:  # noqa: B006 (is only read)
+        def _send(self, status: int, data: bytes, headers: Mapping[str, str] = {}) -> None:
             self.send_response(status)
             for key, value in headers.items():
                 self.send_header(key, value)

@@ -1,7 +1,9 @@
 """KTO's form of LLaMA-Factory: a whole conversation, and a `label`, true if its last turn is a good answer.
 
-{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}], "label": true}
-{"conversations": [{"from": "human", "value": "…"}, {"from": "gpt", "value": "…"}], "system": "…", "label": false}
+    {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}], "label": true}
+    {"conversations": [{"from": "human", "value": "…"}, {"from": "gpt", "value": "…"}], "system": "…", "label": false}
+
+All turns before the last one are the prompt.
 """
 
 from __future__ import annotations
