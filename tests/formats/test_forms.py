@@ -223,7 +223,7 @@ FIRST_ROWS = {
     "trl": TARGETS["trl"].write(CHAT),
     "ranked": {"prompt": "Q", "ranked": ["a", "b"]},
     "unpaired": {"prompt": "Q", "completion": "a", "label": True},
-    "kto": {"messages": [TURN, *A], "label": True},
+    "kto": {"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "a"}], "label": True},
 }
 
 

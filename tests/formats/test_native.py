@@ -96,9 +96,11 @@ def test_a_failing_parquet_leaves_the_old_one(tmp_path: Path, monkeypatch: pytes
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {"pairs.parquet": b"old"}
 
 
-@pytest.mark.parametrize("name", ["pairs.parquet.gz", "pairs.csv", "pairs", "pairs.txt.gz"])
+@pytest.mark.parametrize("name", ["pairs.parquet.gz", "pairs.xlsx", "pairs", "pairs.txt.gz"])
 def test_a_name_that_tells_no_container_is_refused(tmp_path: Path, name: str):
-    with pytest.raises(InputError, match=r"is written by its name's ending; name a \.jsonl or \.json file"):
+    with pytest.raises(
+        InputError, match=r"is written by its name's ending; name a \.jsonl, \.json, \.csv or \.tsv file"
+    ):
         write_pairs(tmp_path / name, [PAIR])
     assert list(tmp_path.iterdir()) == []
 
@@ -141,7 +143,7 @@ def test_id_and_tags_may_be_missing_or_null():
         ({"chosen": None}, '"chosen" is null'),
         ({"rejected": " "}, '"rejected" is empty'),
         ({"margin": -1}, '"margin" is below 0: by it rejected is the better answer; exchange the sides'),
-        ({"weight": "3"}, "\"weight\" is '3', not a number"),
+        ({"weight": "much"}, "\"weight\" is 'much', not a number"),
     ],
 )
 def test_a_row_that_cannot_be_used_says_which_field_and_why(change: dict[str, Any], said: str):
@@ -157,3 +159,16 @@ def test_a_later_row_without_prompt_is_refused_and_without_tags_is_read(tmp_path
     reading = read_pairs(path)
     assert [pair.source for pair in reading.pairs] == [f"{path}:1", f"{path}:3"]
     assert [(refusal.place, refusal.reason) for refusal in reading.refused] == [(f"{path}:2", 'has no "prompt"')]
+
+
+def test_a_table_holds_text_alone(tmp_path: Path):
+    pair = Pair(prompt="Q", chosen="a", rejected="b", weight=3.0)
+    write_pairs(tmp_path / "pairs.csv", [pair])
+    assert (tmp_path / "pairs.csv").read_text() == f"id,prompt,chosen,rejected,weight,tags\n{pair.id},Q,a,b,3.0,\n"
+    (again,) = read_pairs(tmp_path / "pairs.csv").pairs
+    assert again.model_copy(update={"source": None}) == pair
+    tagged = pair.model_copy(update={"tags": {"kind": "x"}})
+    with pytest.raises(
+        InputError, match=r'pairs\.csv: "tags" is an object, which no cell of a table can hold; name a \.jsonl'
+    ):
+        write_pairs(tmp_path / "pairs.csv", [tagged])

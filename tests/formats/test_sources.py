@@ -164,7 +164,11 @@ class TestDataSets:
     def test_a_data_set_is_read_by_its_id(self, tmp_path: Path):
         """From a hub of the test's own, by a process that knows no other: listing, README, and files over HTTP."""
         pytest.importorskip("datasets")
-        files = {"README.md": b"# Preferences", "train.jsonl": lines(ROWS), "test.jsonl": lines(ROWS[4:])}
+        files = {
+            "README.md": b"---\nlicense: mit\n---\n# Preferences\n",
+            "train.jsonl": lines(ROWS),
+            "test.jsonl": lines(ROWS[4:]),
+        }
         with hub("org/name", files) as (address, heard):
             kept = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
 
@@ -186,6 +190,7 @@ class TestDataSets:
             assert [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()] == ROWS
             assert f"GET /datasets/org/name/resolve/{COMMIT}/train.jsonl" in heard
             assert f"GET /datasets/org/name/resolve/{COMMIT}/test.jsonl" not in heard
+            (tmp_path / "out.jsonl").unlink()
             nobody = rather("hf:org/nobody")
             assert nobody.returncode == 2
             assert re.fullmatch(

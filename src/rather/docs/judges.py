@@ -104,7 +104,7 @@ tell. `rather` brings no classifier of its own. What was looked at, and why it w
 
 | package | licence | why not |
 |---|---|---|
-| toxic-comment-classifier (8 MB, weights inside) | MIT | English; needs TensorFlow beside torch; before 0.4 it unpickles its tokenizer |
+| toxic-comment-classifier (weights inside) | MIT | English; needs TensorFlow beside torch; unpickles its tokenizer before 0.4 |
 | detoxify, and models of a hub | Apache-2.0 and others | fetch their weights when first used |
 | alt-profanity-check | MIT | profanity in English alone; pins one version of scikit-learn, and unpickles |
 | better-profanity and its like | MIT | lists of words: an answer may quote one, and an unsafe one needs none |

@@ -1,9 +1,9 @@
 """Whole conversations with a `label`, true if the last turn is a good answer: as published sets for KTO have them.
 
-{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}], "label": true}
-{"conversations": [{"from": "human", "value": "…"}, {"from": "gpt", "value": "…"}], "system": "…", "label": false}
+    {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}], "label": true}
+    {"conversations": [{"from": "human", "value": "…"}, {"from": "gpt", "value": "…"}], "system": "…", "label": false}
 
-`tools`, `weight` and `tags` may stand beside them.
+All turns before the last one are the prompt; `tools`, `weight` and `tags` may stand beside them.
 """
 
 from __future__ import annotations

@@ -34,11 +34,15 @@ _BATCH = 1024
 def write_pairs(path: str | Path, pairs: Iterable[Pair] | Iterable[RankedList] | Iterable[Single]) -> None:
     """Write pairs (or ranked lists, or single answers) in the native form; the name's ending tells the container. Atomic.
 
-    Raises InputError for a name of no known ending, and where Parquet is to hold both text prompts and conversations.
+    Raises InputError for a name of no known ending, where Parquet is to hold both text prompts and conversations, and where a
+    table is to hold what is not text.
     """
     with open_rows(Path(path)) as write:
         for pair in pairs:
-            write(WRITERS[pair.kind].write(pair))
+            try:
+                write(WRITERS[pair.kind].write(pair))
+            except RowError as error:
+                raise InputError(f"{path}: {error.reason}") from error
 
 
 def write_jsonl(path: Path, rows: Iterable[Row]) -> None:
@@ -125,7 +129,9 @@ def _table(path: Path, file: IO[bytes]) -> Iterator[Write]:
 
 def _cell(name: str, value: Any) -> str | None:
     """A value as text. Raises RowError for what would come back as another one, or as none."""
-    if value is None or (isinstance(value, str) and value):
+    if value is None or value == {}:  # no tags
+        return None
+    if isinstance(value, str) and value:
         return value
     if isinstance(value, str | list | dict):
         said = "is empty" if isinstance(value, str) else f"is {kind_of(value)}"
