@@ -310,7 +310,7 @@ def test_a_server_that_is_away_and_comes_back(browser: Any, sqlite: Store) -> No
 def test_a_browser_that_keeps_nothing_asks_before_the_page_is_left(browser: Any, sqlite: Store) -> None:
     leaves = "!window.dispatchEvent(new Event('beforeunload', { cancelable: true }))"
     with seen(browser, sqlite, comparisons(3)) as at:
-        at.page.evaluate("Storage.prototype.setItem = () => { throw new Error('full'); }")
+        at.page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error('full'); }; }")
         at.page.context.set_offline(True)
         press(at, "a")
         at.page.get_by_text("1 of your votes wait").wait_for()
