@@ -7,7 +7,8 @@ Clean data are pairs of HH helpful whose sides were exchanged by a coin, so that
 stand there twice, or go on as the next speaker inside an answer (28 of HH's do, which the audit rightly says) are left out.
 Into them each defect of `DEFECTS` is planted, weak, medium and strong, with `--seeds` different coins; it is found if the check it
 belongs to warns or stops. On the clean copies, with fair tags, tokens, held-out pairs and a careful crowd beside them, every check
-must keep silent. Writes the numbers as JSON and the table into the page.
+must keep silent. Writes the numbers as JSON and the table into the page. Killed? The same command goes on: what is done lies in
+OUT.part, with a hash of the audit's code, and of another version nothing is taken.
 
 To add a defect, write a function (pairs, share, random) -> records or an AuditInput, and a line in DEFECTS.
 """
@@ -26,6 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from benchmarks.keeping import Done
 from benchmarks.planted_people import PEOPLE, careful
 from benchmarks.planted_texts import CONTENT, REPEATS
 from benchmarks.planted_tokens import TOKENS, tokenised
@@ -320,23 +322,44 @@ class Table:
 
 
 def suite(
-    path: Path, *, seeds: int, clean_seeds: int, only: Sequence[str] = (), count: int = PAIRS, jobs: int = 1
+    path: Path,
+    *,
+    seeds: int,
+    clean_seeds: int,
+    only: Sequence[str] = (),
+    count: int = PAIRS,
+    jobs: int = 1,
+    part: Path | None = None,
 ) -> Table:
-    """Plant everything everywhere."""
+    """Plant everything everywhere; what `part` says is done is not done again."""
     table = Table(seeds, clean_seeds, min(count, len(_sound(path))))
+    done = Done.read(part, seeds=seeds, pairs=table.pairs)
     names = [name for name in DEFECTS if not only or name in only]
-    work = [(path, count, name, number, range(seeds)) for name in names for number in range(len(STRENGTHS))]
-    for (_, _, name, number, _), (hits, seconds) in zip(work, _mapped(_planted, work, jobs), strict=True):
-        table.found.setdefault(name, {})[STRENGTHS[number]] = hits / seeds
-        print(f"{name}, {STRENGTHS[number]}: {hits} of {seeds} in {seconds:.0f} s", flush=True)
+    rows = [(name, number) for name in names for number in range(len(STRENGTHS))]
+    left = [(path, count, name, number, range(seeds)) for name, number in rows if _row(name, number) not in done.counts]
+    for (_, _, name, number, _), (hits, seconds) in zip(left, _mapped(_planted, left, jobs), strict=True):
+        print(f"{_row(name, number)}: {hits} of {seeds} in {seconds:.0f} s", flush=True)
+        done.keep(_row(name, number), hits)
+    for name, number in rows:
+        table.found.setdefault(name, {})[STRENGTHS[number]] = done.counts[_row(name, number)] / seeds
     if not only:
-        alarms = dict.fromkeys(CHECKS, 0)
-        for seed, raised in enumerate(_mapped(_raised, [(path, count, seed) for seed in range(clean_seeds)], jobs)):
-            for check, message in raised.items():
-                alarms[check] += 1
-                print(f"clean {seed}: {check}: {message}", flush=True)
-        table.alarms = {check: hits / clean_seeds for check, hits in alarms.items()}
+        table.alarms = _alarms(path, count, clean_seeds, jobs, done)
     return table
+
+
+def _row(name: str, number: int) -> str:
+    return f"{name}, {STRENGTHS[number]}"
+
+
+def _alarms(path: Path, count: int, seeds: int, jobs: int, done: Done) -> dict[str, float]:
+    """check → share of the clean sets on which it does not pass."""
+    left = [(path, count, seed) for seed in range(seeds) if f"clean {seed}" not in done.counts]
+    for (_, _, seed), raised in zip(left, _mapped(_raised, left, jobs), strict=True):
+        for check, message in raised.items():
+            print(f"clean {seed}: {check}: {message}", flush=True)
+        done.keep(f"clean {seed}", sorted(raised))
+    raised_by = [done.counts[f"clean {seed}"] for seed in range(seeds)]
+    return {check: sum(check in raised for raised in raised_by) / seeds for check in CHECKS}
 
 
 def _mapped(function: Any, work: Sequence[Any], jobs: int) -> Iterator[Any]:
@@ -389,11 +412,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file")
     parser.add_argument("--page", type=Path, help=f"Markdown with {BEGIN.strip()} and {END.strip()}")
     given = parser.parse_args()
-    table = suite(given.hh, seeds=given.seeds, clean_seeds=given.clean, only=given.only, jobs=given.jobs)
+    part = given.out and given.out.with_name(given.out.name + ".part")
+    table = suite(given.hh, seeds=given.seeds, clean_seeds=given.clean, only=given.only, jobs=given.jobs, part=part)
     print(table.markdown())
     print("\n".join(table.missed) or "all within bounds")
     if given.out:
         given.out.write_text(json.dumps(asdict(table), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.unlink()
     if given.page:
         write_into(given.page, table)
 
