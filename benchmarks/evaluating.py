@@ -1,11 +1,11 @@
-"""Where an evaluation's time goes: answers and probabilities of the two models, or judging, statistics and the page.
+"""Where an evaluation's time goes: answers of the two models, or judging, statistics and the page.
 
-    python -m benchmarks.evaluating --data ../shared/data [--prompts 1000] [--tokens 16] [--model MODEL]
+    python -m benchmarks.evaluating --data ../shared/data [--prompts 1000] [--asked 60] [--tokens 48] [--model MODEL]
 
-1,000 questions of HH helpful, both models (or one model twice: its time is the same), three judges that are rules, as
-`rather evaluate MODEL --reference REFERENCE --prompts FILE --by length --by refusal --by language` asks them; and what is said of
-1,000 held-out pairs once their probabilities are known (drawn here: they would take minutes, and statistics do not see whose they
-are). Answers are cut at so few tokens that the models' share is as small as it can be.
+Judging and statistics of 1,000 questions of HH helpful, as `rather evaluate … --by length --by refusal --by language` has them: its
+two answers stand for those of two models, for neither judges nor statistics see whose they are. Beside it what answering takes:
+some of the questions by one model, bf16 and greedy, as the evaluation asks both (what is drawn afresh for the KL is left out, which
+makes the models' share smaller than it is). The same of 1,000 held-out pairs, whose probabilities are drawn.
 """
 
 from __future__ import annotations
@@ -15,35 +15,23 @@ import gzip
 import json
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rather.evaluation import held_out, measures, two_models
-from rather.evaluation.run import evaluate
-from rather.records import Pair, Question
-from rather.reporting import report
+from rather.evaluation import held_out
+from rather.evaluation.answers import changes, looks
+from rather.evaluation.judged import who_wins
+from rather.evaluation.verdicts import read_verdicts
+from rather.formats import write_jsonl
+from rather.formats.responses import response_rows
+from rather.judging.run import judge
+from rather.records import Pair, Question, Response
 
-spent: Counter[str] = Counter()
-
-
-def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, its seconds counted under a name."""
-
-    def wrapped(*given: Any, **named: Any) -> Any:
-        begun = time.monotonic()
-        try:
-            return function(*given, **named)
-        finally:
-            spent[name] += time.monotonic() - begun
-
-    return wrapped
+Rows = list[tuple[str, str, str]]
 
 
-def rows_of(data: Path, count: int) -> list[tuple[str, str, str]]:
+def rows_of(data: Path, count: int) -> Rows:
     """First questions of HH helpful, each once, with both answers."""
     found: dict[str, tuple[str, str, str]] = {}
     with gzip.open(data / "hh_helpful_test.jsonl.gz", "rt", encoding="utf-8") as file:
@@ -55,28 +43,23 @@ def rows_of(data: Path, count: int) -> list[tuple[str, str, str]]:
     return list(found.values())[:count]
 
 
-def of_prompts(questions: list[str], model: str, tokens: int) -> dict[str, float]:
-    """Seconds of an evaluation on questions, by what they were spent on."""
-    measures.sample = timed("answers", measures.sample)
-    measures.kl_on_samples = timed("drift", measures.kl_on_samples)
-    two_models.load = timed("loading", two_models.load)
-    two_models.judge = timed("judging", two_models.judge)
-    two_models.who_wins = timed("who wins", two_models.who_wins)
-    asked = [Question(prompt=question) for question in questions]
+def of_answers(rows: Rows) -> float:
+    """Seconds of judging both answers to each question, and of all that is said of them."""
+    before, after = (
+        [Response(question=Question(prompt=row[0]), text=row[side], model=name) for row in rows]
+        for side, name in ((1, "old"), (2, "new"))
+    )
     with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "out"
         begun = time.monotonic()
-        evaluate(model, reference=model, out=out, questions=asked, dtype="bf16", by=("length", "refusal", "language"),
-                 max_new_tokens=tokens)  # fmt: skip
-        evaluated = time.monotonic()
-        report(out)
-        spent["page"] = time.monotonic() - evaluated
-        total = time.monotonic() - begun
-    models = sum(spent[name] for name in ("answers", "drift", "loading"))
-    return {"all": total, "models": models, "judging, statistics, page": total - models, **spent}
+        file, out = Path(scratch) / "responses.jsonl", Path(scratch) / "judged"
+        write_jsonl(file, response_rows([*before, *after]))
+        judge(file, by=("length", "refusal", "language"), out=out, skip_bad=True)
+        who_wins(read_verdicts([out]), "old")
+        looks(before), looks(after), changes(before, after)
+        return time.monotonic() - begun
 
 
-def of_pairs(rows: list[tuple[str, str, str]]) -> float:
+def of_pairs(rows: Rows) -> float:
     """Seconds of what is said of held-out pairs."""
     random = np.random.default_rng(0)
     pairs = [Pair(prompt=prompt, chosen=chosen, rejected=rejected) for prompt, chosen, rejected in rows]
@@ -86,18 +69,40 @@ def of_pairs(rows: list[tuple[str, str, str]]) -> float:
     return time.monotonic() - begun
 
 
+def of_model(questions: list[str], model: str, tokens: int) -> float:
+    """Seconds in which one model answers."""
+    import torch
+
+    from rather.generation import sample
+    from rather.model import Renderer, load
+
+    loaded = load(model)
+    asked = [Question(prompt=question) for question in questions]
+    renderer = Renderer(loaded.tokenizer, max_length=1024)
+    begun = time.monotonic()
+    sample(loaded, renderer, asked, max_new_tokens=tokens, temperature=0.0, seed=0, dtype=torch.bfloat16)
+    return time.monotonic() - begun
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--prompts", type=int, default=1000)
-    parser.add_argument("--tokens", type=int, default=16)
+    parser.add_argument("--asked", type=int, default=60)
+    parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     given = parser.parse_args()
     rows = rows_of(given.data, given.prompts)
-    print(f"statistics of {len(rows):,} held-out pairs: {of_pairs(rows):.1f} s")
-    found = of_prompts([row[0] for row in rows], given.model, given.tokens)
-    for name, seconds in found.items():
-        print(f"{name}: {seconds:.1f} s, {seconds / found['all']:.1%}")
+    of_answers(rows[:50])  # imports are no work
+    said, pairs = of_answers(rows), of_pairs(rows)
+    print(
+        f"judging and statistics of {len(rows):,} prompts: {said:.1f} s; statistics of as many pairs: {pairs:.1f} s",
+        flush=True,
+    )
+    one = of_model([row[0] for row in rows[: given.asked]], given.model, given.tokens)
+    both = 2 * one * len(rows) / given.asked
+    print(f"{given.asked} answers of {given.tokens} tokens: {one:.1f} s; of two models to all prompts: {both:.0f} s")
+    print(f"judging and statistics: {said / (said + both):.1%}")
 
 
 if __name__ == "__main__":
