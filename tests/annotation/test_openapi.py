@@ -68,7 +68,7 @@ def test_whatever_is_sent_is_answered_as_described(
     if case.operation.path == "/api/sign-out" and role is not None:
         return  # it would end the session of all that follows
     headers = {**asker.headers, "X-CSRF-Token": asker.csrf}
-    reply = case.call(base_url=f"http://127.0.0.1:{asker.port}", headers=headers)
+    reply = case.call(base_url=f"http://127.0.0.1:{asker.port}", headers=headers, timeout=60)
     # 413 refuses what is too large; the check of refusals does not know it as one.
     case.validate_response(reply, checks=CHECKS[:-1] if reply.status_code == 413 else CHECKS)
     here = (case.operation.path, case.operation.method.upper())
