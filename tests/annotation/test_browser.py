@@ -334,7 +334,7 @@ def test_an_answer_that_was_lost_on_its_way_is_no_second_vote(browser: Any, sqli
 
         at.page.route("**/task", lose_first)
         press(at, "b")
-        at.page.wait_for_function("document.getElementById('yours').textContent === '1'", timeout=30_000)
+        at.page.locator("#yours", has_text="1").wait_for(timeout=30_000)
         assert len(lost) == 1
         assert [body["verdict"] for body in said(at)] == ["b"]
 
