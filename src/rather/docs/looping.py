@@ -67,6 +67,8 @@ as on the command line.
 
 ## What a loop leaves
 
+![The page of a loop that learned to answer in two sentences: rounds, win rate, mean score, KL to the first model](loop.png)
+
 | in `--out` | what it is |
 |---|---|
 | `report.html`, `loop.json` | all rounds on one page, and its figures; written after every round |

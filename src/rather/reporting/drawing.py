@@ -23,6 +23,7 @@ matplotlib.use("svg")
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rather.records import Bars, Curves, Histogram, Map, Plot
 from rather.reporting.figures import BLUE, GREEN, MANY, ORANGE, STYLE
@@ -102,6 +103,8 @@ def curves(plot: Curves, language: Language) -> tuple[Figure, str]:
     if plot.diagonal:
         handles += axes.plot((0, 1), (0, 1), color=_GREY, linewidth=1, linestyle=(0, (1, 2)))
         names.append(language.say("chance"))
+    if all(float(x).is_integer() for points in plot.lines.values() for x, _ in points):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # rounds and counts: there is no half one
     axes.set_xlabel(plot.x)
     axes.set_ylabel(plot.y)
     _legend(axes, handles, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rather.records import Curves
@@ -96,20 +97,38 @@ def _judges(figures: Facts) -> Section:
 
 
 def _plots(rounds: Sequence[Facts], names: Sequence[str]) -> list[Drawn]:
-    wins = {name: _line(rounds, lambda facts, name=name: facts["judged"].get(name, {}).get("rate")) for name in names}
-    plots = [draw(Curves(title="Win rate over the first model", x="round", y="share of held-out questions",
-                         lines={name: ((0.0, 0.5), *points) for name, points in wins.items()}))]  # fmt: skip
+    wins = Curves(
+        title="Win rate over the first model",
+        x="round",
+        y="share of held-out questions",
+        lines={name: ((0.0, 0.5), *_line(rounds, partial(_won, name, "rate"))) for name in names},
+        bands={name: _band(rounds, partial(_won, name)) for name in names},
+    )
     rated = [name for name in names if any(_known(facts["scores"].get(name)) for facts in rounds)]
+    plots = [draw(wins)]
     for name in rated:
         first = next(facts["scores"][name]["before"]["value"] for facts in rounds if _known(facts["scores"].get(name)))
-        lines = {
-            side: _line(rounds, lambda facts, side=side, name=name: facts["scores"].get(name, {}).get("after", {}).get(side))
-            for side in ("value", "low", "high")
-        }  # fmt: skip
-        plots.append(draw(Curves(title=f"Mean score by {name}", x="round", y="mean score", lines={
-            "the round": ((0.0, first), *lines["value"]), "95 %, low": lines["low"], "95 %, high": lines["high"],
-        })))  # fmt: skip
+        mean = Curves(
+            title=f"Mean score by {name}",
+            x="round",
+            y="mean score",
+            lines={name: ((0.0, first), *_line(rounds, partial(_scored, name, "value")))},
+            bands={name: _band(rounds, partial(_scored, name))},
+        )
+        plots.append(draw(mean))
     return plots
+
+
+def _won(name: str, figure: str, facts: Facts) -> float | None:
+    return facts["judged"].get(name, {}).get(figure)
+
+
+def _scored(name: str, figure: str, facts: Facts) -> float | None:
+    return facts["scores"].get(name, {}).get("after", {}).get(figure)
+
+
+def _drifted(figure: str, facts: Facts) -> float | None:
+    return facts["kl_detail"][f"exact_{figure}"]
 
 
 def _drift(rounds: Sequence[Facts]) -> Section:
@@ -128,9 +147,7 @@ def _drift(rounds: Sequence[Facts]) -> Section:
     ]
     plot = draw(Curves(title="How far from the first model?", x="round", y="KL, nats an answer", lines={
         "KL": ((0.0, 0.0), *_line(rounds, lambda facts: facts["kl_detail"]["exact"])),
-        "95 %, low": _line(rounds, lambda facts: facts["kl_detail"]["exact_low"]),
-        "95 %, high": _line(rounds, lambda facts: facts["kl_detail"]["exact_high"]),
-    }))  # fmt: skip
+    }, bands={"KL": _band(rounds, _drifted)}))  # fmt: skip
     return Section("How far has it moved, and what do its answers look like?", [], [(head, rows)], [plot])
 
 
@@ -178,6 +195,12 @@ def _people(figures: Facts) -> Section:
 
 def _line(rounds: Sequence[Facts], value: Any) -> tuple[tuple[float, float], ...]:
     return tuple((float(facts["round"]), float(found)) for facts in rounds if (found := value(facts)) is not None)
+
+
+def _band(rounds: Sequence[Facts], figure: Any) -> tuple[tuple[float, float, float], ...]:
+    """(round, low, high) of every round whose interval is known."""
+    ends = ((facts["round"], figure("low", facts), figure("high", facts)) for facts in rounds)
+    return tuple((float(number), low, high) for number, low, high in ends if low is not None and high is not None)
 
 
 def _role(name: str, facts: Facts) -> str:

@@ -123,6 +123,7 @@ def _loop_values(folder: Path) -> dict[str, Any]:
             "sections": looped.round_sections(figures),
             "shown": shown,
             "samples": lines_in(folder / names[shown], "samples.jsonl") if shown else [],
+            "shown_at_once": SHOWN_AT_ONCE,
             "pages": [(number, f"{name}/evaluate/{PAGE}") for number, name in names.items()],
             "manifests": manifests,
             "provenance": provenance(manifests),
