@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,10 @@ settings.load_profile("house")
 
 # Two threads that wait for each other on a busy machine make a tiny model a hundred times slower. Children inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Started in the background of a shell, tests would inherit that Ctrl-C is ignored, and so would the commands that they interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What is asserted to the last digit holds on a CPU; Apple's GPUs compute without fp64 and in an order of their own.
 if sys.platform == "darwin":

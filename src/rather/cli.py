@@ -10,7 +10,7 @@ from importlib import import_module
 from cyclopts import CycloptsError
 
 from rather.app import app
-from rather.distributed.launch import is_first, require_alone
+from rather.distributed.launch import hush_torch, is_first, require_alone
 from rather.errors import ConfigError, Interrupted, RatherError
 from rather.options import complaint, in_config_file, require_as_written, without_config
 
@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if named in VERBS and named != "train":
             require_alone(named)
+        hush_torch()
         arguments, file = without_config(arguments)
         app.config = (*(() if file is None else (in_config_file(file),)), require_as_written)
         status = app(arguments, exit_on_error=False, print_error=False)

@@ -7,12 +7,15 @@ import signal
 import sys
 import time
 
-import torch
+from rather.distributed.launch import hush_torch, is_first
 
-from rather.distributed.joining import joined
-from rather.distributed.launch import is_first
-from rather.distributed.ranks import Ranks
-from rather.errors import RatherError, RunDirError
+hush_torch()
+
+import torch  # noqa: E402
+
+from rather.distributed.joining import joined  # noqa: E402
+from rather.distributed.ranks import Ranks  # noqa: E402
+from rather.errors import RatherError, RunDirError  # noqa: E402
 
 
 def together(ranks: Ranks) -> None:

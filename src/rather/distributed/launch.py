@@ -54,6 +54,16 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0" or not all(os.environ.get(name) for name in _VARIABLES)
 
 
+def hush_torch() -> None:
+    """Keep torch's own warnings of a connection that ends from ranks, who leave one line and no more; before torch is imported.
+
+    Where one rank is lost the others' sockets break in any order, and torch writes a trace for each. TORCH_CPP_LOG_LEVEL, if
+    set, is the user's word.
+    """
+    if launched() is not None:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
+
 def require_alone(verb: str) -> None:
     """Raise ConfigError where several ranks were started of a command that is one process."""
     found = launched()
