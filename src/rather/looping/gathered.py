@@ -22,7 +22,7 @@ from rather.formats import (
 from rather.looping.config import LoopConfig
 from rather.progress import say
 from rather.records import Example, Judgment
-from rather.rundir import hash_file, open_run
+from rather.rundir import hash_file, open_run, sweep_scratch
 
 TAKEN, MIXED = "taken.jsonl", "train.jsonl"
 VOTES = "votes.jsonl"
@@ -73,6 +73,7 @@ def to_train_on(out: Path, pairs: Path, earlier: Sequence[Mapping[str, Any]], co
         inputs["fixed"] = hash_file(config.mix.pairs) if config.mix.pairs.is_file() else ""
     with open_run(out, step="loop mix", config=settings, inputs=inputs) as step:
         if not step.done:
+            sweep_scratch(step.path)
             own = {record.id: record for file in files for record in _examples(file)}
             fixed = [] if config.mix is None else _drawn(config.mix.pairs, config.mix.share, len(own), seed)
             rows = [*own.values(), *fixed]

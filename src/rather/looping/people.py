@@ -25,7 +25,7 @@ from rather.looping.config import LoopConfig
 from rather.looping.gathered import VOTES
 from rather.pairing.run import PAIRS, pair
 from rather.records import Comparison, Pair, Question, Response, content_id
-from rather.rundir import hash_file, open_run, read_manifest
+from rather.rundir import hash_file, open_run, read_manifest, sweep_scratch
 from rather.stats.intervals import rate_by_group
 from rather.stats.votes import Floats
 
@@ -70,6 +70,7 @@ def ask(
     settings = {**table.model_dump(exclude={"wait"}), "seed": seed, "policies": list(policies)}
     with open_run(folder, step="loop people", config=settings, inputs={"answers": hash_file(answers)}) as step:
         if not step.done:
+            sweep_scratch(step.path)
             pairs = _judged(folder, judged) if judged else _of_answers(answers)
             places: list[Place] = []
             if judged and policies:

@@ -18,7 +18,7 @@ from rather.looping.config import LoopConfig
 from rather.pairing.split import held_out, text_of
 from rather.progress import say
 from rather.records import Question, content_id
-from rather.rundir import hash_file, open_run
+from rather.rundir import hash_file, open_run, sweep_scratch
 
 QUESTIONS, HELDOUT = "questions.jsonl", "heldout.jsonl"
 # With fewer held-out questions no interval says anything.
@@ -37,6 +37,7 @@ def split(config: LoopConfig, out: Path) -> tuple[list[Question], list[Question]
     }
     with open_run(out, step="loop questions", config=settings, inputs=inputs) as step:
         if not step.done:
+            sweep_scratch(step.path)
             asked, kept = _read(config)
             write_jsonl(out / QUESTIONS, _rows(asked))
             write_jsonl(out / HELDOUT, _rows(kept))

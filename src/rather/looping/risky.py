@@ -9,7 +9,7 @@ from rather.formats import WRITERS, read_pairs, say_refused, write_jsonl
 from rather.looping.config import LoopConfig
 from rather.progress import task
 from rather.records import Pair
-from rather.rundir import hash_file, open_run, read_manifest
+from rather.rundir import hash_file, open_run, read_manifest, sweep_scratch
 
 PAIRS, DROPPED = "pairs.jsonl", "dropped.jsonl"
 
@@ -26,6 +26,7 @@ def without_risky(out: Path, pairs: Path, model: str, config: LoopConfig) -> int
     inputs = {"pairs": hash_file(pairs), "model": model_hash(model)}
     with open_run(out, step="loop risk", config=settings, inputs=inputs) as step:
         if not step.done:
+            sweep_scratch(step.path)
             kept, dropped = _apart(pairs, model, config)
             write_jsonl(out / PAIRS, (WRITERS["pair"].write(pair) for pair in kept))
             write_jsonl(out / DROPPED, (WRITERS["pair"].write(pair) for pair in dropped))

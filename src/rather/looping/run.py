@@ -32,6 +32,7 @@ from rather.rundir import (
     peak_memory_gb,
     read_manifest,
     require_usable,
+    sweep_scratch,
     write_json,
 )
 
@@ -79,6 +80,8 @@ def loop(config: str | Path | LoopConfig, *, out: str | Path | None = None, **op
             say(f"{out}: already done")
             return _kept(out)
         (out / MANIFEST).unlink(missing_ok=True)
+        for folder in (out, *out.glob("round-*")):
+            sweep_scratch(folder)
         try:
             return _rounds(run, config, until)
         except Waiting as waiting:
