@@ -31,7 +31,8 @@ from rather.rundir import MANIFEST, read_manifest, remove_folder, write_json
 from rather.training.allocator import give_back_memory
 from rather.training.config import TrainConfig
 from rather.training.gate import audit
-from rather.training.run import MODEL, train
+from rather.training.run import train
+from rather.training.saving import MODEL
 
 ROUND, SECONDS = "round.json", "seconds.json"
 REWARD = "reward model"

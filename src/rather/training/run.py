@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -27,31 +25,25 @@ from rather.model import (
     load,
     machine,
     pick_device,
-    save,
 )
 from rather.model.check import packing_is_exact
-from rather.model.load import save_tokenizer
 from rather.model.recompute import recompute_layers
 from rather.model.reward import load_reward, scores, scores_pack, set_padding
 from rather.progress import say
 from rather.rundir import (
     RunDir,
-    atomic_folder,
-    peak_memory_gb,
     read_manifest,
     require_usable,
     sweep_scratch,
     versions,
     write_json,
 )
-from rather.training.adapter import Adapted, add_lora, held_in_fp32, merged, save_adapter, with_adapter
+from rather.training.adapter import add_lora
 from rather.training.allocator import give_back_memory, keep_freed_memory
 from rather.training.baseline import Baseline
 from rather.training.batches import Update, cuts_of_ranks
-from rather.training.card import CARD, model_card
 from rather.training.checkpoint import (
     Progress,
-    best_weights,
     latest_checkpoint,
     load_checkpoint,
     load_weights,
@@ -60,7 +52,7 @@ from rather.training.checkpoint import (
 )
 from rather.training.config import NEUTRAL_OPTIONS, TrainConfig
 from rather.training.heldout import EVERY, HeldOut
-from rather.training.loop import Learner, Outcome, run_updates
+from rather.training.loop import Learner, run_updates
 from rather.training.material import Material, read_material, require_fit, require_runnable
 from rather.training.memory import find_token_budget
 from rather.training.mismatch import Mismatch, mismatched
@@ -71,10 +63,18 @@ from rather.training.prepare import Prepared
 from rather.training.ranked import opened, ranks_of, require_same
 from rather.training.reference import Reference, compute_reference
 from rather.training.said import Said
+from rather.training.saving import (
+    AUDIT,
+    BEST,
+    CHECKPOINTS,
+    METRICS,
+    MODEL,
+    REFUSED,
+    finish,
+    keep_models,
+    last_checkpoint,
+)
 from rather.training.track import tracked
-
-METRICS, REFUSED, AUDIT, CHECKPOINTS = "metrics.jsonl", "refused.jsonl", "audit.json", "checkpoints"
-MODEL, BEST, ADAPTER = "model", "best", "adapter"
 
 
 @dataclass(frozen=True)
@@ -269,9 +269,9 @@ def _train(run: RunDir, material: Material, config: TrainConfig, ranks: Ranks) -
         if ranks.sharded:  # what the ranks hold in parts is put together from the last checkpoint
             del learner, optimizer, reference_model
             loaded, policy = _policy(material, config, device="cpu")
-            load_weights(_last_checkpoint(run), policy)
-        _keep_models(run, material, config, loaded, policy, outcome)
-        _finish(
+            load_weights(last_checkpoint(run), policy)
+        keep_models(run, material, config, loaded, policy, outcome)
+        finish(
             run,
             material,
             config,
@@ -302,88 +302,6 @@ def _policy(material: Material, config: TrainConfig, *, device: str | None = Non
     if config.lora_rank is None:
         return loaded, loaded.model
     return loaded, add_lora(loaded, config.lora_rank, seed=config.seed, scalar=reward)
-
-
-def _last_checkpoint(run: RunDir) -> Path:
-    last = latest_checkpoint(run.path / CHECKPOINTS)
-    assert last is not None
-    return last
-
-
-def _keep_models(
-    run: RunDir, material: Material, config: TrainConfig, loaded: Loaded, policy: torch.nn.Module, outcome: Outcome
-) -> None:
-    """Write the last state and the best one, and the adapter."""
-    card = model_card(
-        material.model, config, material.ready.audit, run.identity["inputs"], pairs=len(material.ready.token_pairs)
-    )
-    if outcome.best is not None:
-        load_weights(best_weights(run.path / CHECKPOINTS, outcome.best), policy)
-        # A copy, because folding an adapter in ends it; without one, the policy itself.
-        whole = copy.deepcopy(policy) if isinstance(policy, Adapted) and held_in_fp32(policy) else policy
-        _save(run.path / BEST, whole, loaded, config, card)
-        load_weights(_last_checkpoint(run), policy)
-    if isinstance(policy, Adapted):
-        _save_adapter(run.path / ADAPTER, policy, loaded, config)
-    _save(run.path / MODEL, policy, loaded, config, card)
-
-
-def _finish(
-    run: RunDir,
-    material: Material,
-    config: TrainConfig,
-    outcome: Outcome,
-    *,
-    updates: int,
-    seconds: float,
-    packed: bool,
-    token_budget: int,
-    where: dict[str, Any],
-) -> None:
-    """Write the manifest, and take away what only an unfinished run needs."""
-    ready = material.ready
-    run.finish(
-        outputs=(
-            MODEL, *([BEST] if outcome.best else []), *([ADAPTER] if config.lora_rank else []), METRICS, REFUSED, AUDIT,
-        ),
-        pairs=len(ready.token_pairs),
-        rows=ready.rows,
-        refused=len(ready.refused),
-        updates=updates,
-        seconds=seconds,
-        peak_memory_gb=peak_memory_gb(),
-        packed=packed,
-        in_force={**config.in_force, "save_every": config.save_every, "token_budget": token_budget},
-        machine=where,
-        audit=ready.audit.in_short(),
-        base_model=material.model,
-        **({"reference_model": material.reference} if material.reference is not None else {}),
-        last=outcome.last,
-        warnings=outcome.warnings,
-        **({"best": asdict(outcome.best)} if outcome.best else {}),
-    )  # fmt: skip
-    shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)  # they have served once the model is there
-
-
-def _save(folder: Path, policy: torch.nn.Module, loaded: Loaded, config: TrainConfig, card: str) -> None:
-    """As a plain model folder with its card, an adapter folded in: into fp32, or into the base as it is stored."""
-    with atomic_folder(folder) as scratch:
-        if not isinstance(policy, Adapted) or held_in_fp32(policy):
-            whole = Loaded(merged(policy), loaded.tokenizer, loaded.path)
-        else:
-            with TemporaryDirectory(dir=scratch.parent, prefix=scratch.name) as adapter:
-                save_adapter(policy, Path(adapter))
-                save_tokenizer(loaded.tokenizer, Path(adapter))
-                whole = Loaded(with_adapter(adapter).model, loaded.tokenizer, loaded.path)
-        save(whole, scratch, system_prompt=config.system_prompt)
-        (scratch / CARD).write_text(card, encoding="utf-8")
-
-
-def _save_adapter(folder: Path, policy: Adapted, loaded: Loaded, config: TrainConfig) -> None:
-    """With the tokenizer and its chat template, so that `rather merge` makes the same model again."""
-    with atomic_folder(folder) as scratch:
-        save_adapter(policy, scratch)
-        save_tokenizer(loaded.tokenizer, scratch, system_prompt=config.system_prompt)
 
 
 def _moving_reference(policy: torch.nn.Module, config: TrainConfig) -> MovingReference | None:
