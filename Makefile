@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-slow lint format docs clean help
+.PHONY: demo test fuzz test-slow lint format docs clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ demo: $(VENV)/.train ## teach a real model a new identity and show that it did (
 
 test: $(VENV)/.test ## all tests but the slow ones
 	$(BIN)/python -m pytest -m 'not slow' --numprocesses auto --maxprocesses 4
+
+fuzz: $(VENV)/.test ## the property tests with ten times the examples, new ones every time
+	$(BIN)/python -m pytest -m 'hypothesis and not slow' --hypothesis-profile fuzz --numprocesses auto --maxprocesses 4
 
 test-slow: $(VENV)/.test ## the tests that need minutes
 	$(BIN)/python -m pytest -m slow

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# Slow machines run the same tests: the number of examples is bounded, not their time.
-settings.register_profile("house", deadline=None, max_examples=50)
+# Slow machines run the same tests: the number of examples is bounded, not their time. And every run of `make test` tries
+# the same examples, so that it judges the change and not the dice; `make fuzz` throws them anew.
+settings.register_profile("house", deadline=None, max_examples=50, derandomize=True)
+settings.register_profile("fuzz", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile("house")
 
 # Two threads that wait for each other on a busy machine make a tiny model a hundred times slower. Children inherit it.

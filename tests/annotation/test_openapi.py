@@ -60,7 +60,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str | None
 
 @pytest.mark.parametrize("role", [None, *ROLES])
 @SCHEMA.parametrize()
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=settings.default.max_examples // 6, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_is_sent_is_answered_as_described(
     case: Any, role: str | None, fuzzed: dict[str | None, Asker]
 ) -> None:

@@ -330,6 +330,8 @@ def test_what_cannot_be_read_is_said(served: Served) -> None:
     assert asker.ask("DELETE", "/api/next", **headers).status == 405
     assert asker.get("/api/history?before=x").status == 422
     assert asker.get("/api/history?limit=1000").status == 422
+    assert asker.get("/api/history?" + "&".join(["before=1"] * 50)).status == 200
+    assert asker.get("/api/history?" + "&".join(["before=1"] * 51)).code == "unfit"
     assert asker.get("/static/..%2fsite.py").status == 404
 
 

@@ -90,5 +90,7 @@ def test_killed_at_each_stage_it_ends_with_the_same(files: Path, tiny: Path) -> 
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert not list(out.rglob(".rather-*"))
     stamp = {str(file): file.stat().st_mtime_ns for file in out.rglob("*.json*")}
-    assert start(files, out).wait(timeout=600) == 0
+    again = start(files, out)
+    again.communicate(timeout=600)
+    assert again.returncode == 0
     assert {str(file): file.stat().st_mtime_ns for file in out.rglob("*.json*")} == stamp

@@ -18,7 +18,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 _URLENCODED, _MULTIPART = b"application/x-www-form-urlencoded", b"multipart/form-data"
-_MOST_FIELDS = 200
+_MOST_FIELDS = 200  # of a form
+_MOST_ASKED = 50  # behind a question mark
 _DISPOSITION = re.compile(
     r'(?im)^content-disposition:\s*form-data;\s*name="(?P<name>[^"\r\n]*)"(?:;\s*filename="(?P<file>[^"\r\n]*)")?'
 )
@@ -60,9 +61,14 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """The last value of each name behind the question mark."""
+        """The last value of each name behind the question mark. Raises RequestError for more than `_MOST_ASKED` of them."""
         text = self._scope["query_string"].decode("latin-1")
-        return {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True, max_num_fields=50).items()}
+        try:
+            values = parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_ASKED)
+        except ValueError as error:
+            say = f"more than {_MOST_ASKED} values in the address; ask for less at once"
+            raise RequestError(say, status=422, code="unfit") from error
+        return {name: each[-1] for name, each in values.items()}
 
     @property
     def is_form(self) -> bool:
