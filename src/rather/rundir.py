@@ -211,17 +211,17 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What a write raises for which there is no room, whatever file it was."""
 
 
-def disk_error(error: OSError, path: Path) -> RatherError:
-    """An OSError at `path` as one sentence with a cure."""
+def disk_error(error: OSError, path: Path, *, else_: str = "choose another --out") -> RatherError:
+    """An OSError at `path` as one sentence with a cure: mend it, or do `else_`."""
     if error.errno == errno.EFBIG:
         return RunDirError(
-            f"a file of {path} would become larger than is allowed; raise the limit (ulimit -f), or choose another --out"
+            f"a file of {path} would become larger than is allowed; raise the limit (ulimit -f), or {else_}"
         )
     if error.errno in FULL:
         return RunDirError(f"no space left for {path}; free some and run the same command again: what is done is kept")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return RunDirError(f"{path} is not writable; choose another --out")
-    return RunDirError(f"cannot write {path}: {error.strerror or error}; choose another --out")
+        return RunDirError(f"{path} is not writable; {else_}")
+    return RunDirError(f"cannot write {path}: {error.strerror or error}; {else_}")
 
 
 @contextmanager

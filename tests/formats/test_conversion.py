@@ -69,7 +69,7 @@ def test_refused_rows_are_counted_and_listed_beside(
     assert capsys.readouterr().err.splitlines() == [
         "note: columns not used: upvotes",
         "note: hh has no place for tags (of 2 records)",
-        f"note: 2 rows were refused; they are listed in {done.refused}",
+        f"note: 2 rows refused; listed in {done.refused}",
     ]
 
 

@@ -24,7 +24,7 @@ ZH = language("zh")
 
 # Names that are the same in Chinese, and what stands in code or quotation marks, or names data.
 _KEPT = re.compile(
-    r'"[^"]*"|“[^”]*”|`[^`]*`|--[\w-]+|（[^（）]*）|\([^()]*\)|\b(?:AUC|CHES|HTML|Markdown|McNemar|Cohen|AC1|token|Latin|Chinese|km)\b'
+    r'"[^"]*"|“[^”]*”|`[^`]*`|--[\w-]+|（[^（）]*）|\([^()]*\)|\b(?:AUC|CHES|HTML|Markdown|McNemar|Cohen|AC1|token|km)\b'
 )
 
 
@@ -49,6 +49,8 @@ _KEPT = re.compile(
         ),
         ('"good" stands in 12% of the prompts; 2 topics, as even as 1.9 equal ones: good, bad (60%)',
          "“good”出现在 12% 的提示里；2 个话题，均匀程度相当于 1.9 个相等的话题：good, bad (60%)"),
+        ("prompts in Chinese 93%, Latin 7%; answers of 9 words (90 % of them 2 to 20)",
+         "提示的文字：汉字 93 %，拉丁字母 7 %；回答 9 词（90 % 在 2 到 20 之间）"),
         ("a sentence that no table has; keep one of each", "a sentence that no table has；每种只留一个"),
     ],
 )  # fmt: skip

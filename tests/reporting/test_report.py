@@ -98,7 +98,7 @@ def test_every_part_is_there(whole: Path) -> None:
         "75.0% (3 of 4; 30% to 95%)", "… asked in Chinese", "50.0% (2 of 4; 30% to 95%)",
         "1.2 ± 0.5", "90% gained over the start model", "10 pairs; mean margin +3.5 nats", "-0.25",
         "identity questions (1)", "general questions (1)", "✓", "✗",
-        "Audit of the pairs: warn", "2 of 9 pairs", "1 rows were refused", "pairs.jsonl:7",
+        "Audit of the pairs: warn", "2 of 9 pairs", "Rows refused: 1", "pairs.jsonl:7",
         "train: pairs", "abc123", "9.9", "<b>bold</b>",
     ):  # fmt: skip
         assert expected in page.text, expected

@@ -186,8 +186,17 @@ def test_a_broken_row_of_what_is_held_out_is_said(write_file: WriteFile) -> None
     file, held = write_file(ROWS), write_file("not json\n", "held.jsonl")
     with pytest.raises(InputError, match=r"held.jsonl:1: is not JSON"):
         rather.audit(file, heldout=held)
-    with pytest.raises(InputError, match=r"held.jsonl: no usable pair in 1 rows"):
+    with pytest.raises(InputError, match=r"held.jsonl: no usable pair in 1 row"):
         rather.audit(file, heldout=held, skip_bad=True)
+
+
+def test_judgments_of_other_questions_are_no_evidence(write_file: WriteFile) -> None:
+    vote = {"prompt": "q", "answers": ["a", "b"], "judge": "j", "by": "person", "verdict": "a"}
+    file, votes = write_file(ROWS), write_file([vote, {**vote, "prompt": "p"}], "votes.jsonl")
+    with pytest.raises(InputError, match="of 2 prompts that were judged, none is a prompt of the pairs"):
+        rather.audit(file, judgments=votes)
+    own = write_file([vote, {**vote, "prompt": ROWS[0]["prompt"]}], "own.jsonl")
+    assert rather.audit(file, judgments=own).judgments == 2
 
 
 def test_refused_judgments_are_listed(write_file: WriteFile, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from rather.evaluation.baselines import BASELINES, right_by
 from rather.evaluation.rewardbench import SECTIONS, sections
 from rather.evaluation.run import read_evaluation, write_evaluation
 from rather.evaluation.slices import sliced
-from rather.formats import Refusal, Source, load_pairs, name_of, require_clean, say_refused
+from rather.formats import Refusal, Source, load_pairs, name_of, require_clean, rows_said, say_refused
 from rather.formats.rows import Row
 from rather.judging.classify import Opened, open_reward
 from rather.model import Sample as Tokens
@@ -59,7 +59,7 @@ def evaluate_rewards(
     if not skip_bad:
         require_clean(refused, rows)
     if not kept:
-        raise InputError(f"{name_of(pairs)}: nothing to score in {rows:,} rows")
+        raise InputError(f"{name_of(pairs)}: nothing to score in {rows_said(rows)}")
     say_refused(refused, rows)
     inputs = {"model": model_hash(model), "pairs": content_id([pair.id for pair in kept]), **inputs}
     with open_run(out, step="evaluate", config=plan, inputs=inputs) as run:

@@ -23,7 +23,7 @@ from rather.evaluation.judged import who_wins
 from rather.evaluation.measures import Measured, answer, measure
 from rather.evaluation.suites import Suite
 from rather.evaluation.verdicts import Verdicts, read_verdicts
-from rather.formats import Source, load_examples, name_of, require_clean, say_refused, write_jsonl
+from rather.formats import Source, load_examples, name_of, require_clean, rows_said, say_refused, write_jsonl
 from rather.formats.responses import response_rows
 from rather.judging.options import members_of
 from rather.judging.run import judge
@@ -98,7 +98,7 @@ def _prepared(asked: Asked) -> tuple[Renderer, list[TokenExample]]:
         if not asked.skip_bad:
             require_clean(refused + unfit, rows)
         if not held_out:
-            raise InputError(f"{name_of(asked.pairs)}: nothing to score in {rows:,} rows")
+            raise InputError(f"{name_of(asked.pairs)}: nothing to score in {rows_said(rows)}")
         say_refused(refused + unfit, rows)
         _say_unused(held_out, calibrated=_beta(asked) is not None)
     prompts = [question.prompt for question in asked.questions] + [item.record.prompt for item in held_out]

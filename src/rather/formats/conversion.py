@@ -12,7 +12,7 @@ from rather.config import did_you_mean
 from rather.errors import ConfigError, InputError, RowError, RunDirError
 from rather.formats.examples import READERS, as_chat_turns, no_example
 from rather.formats.judgments import JUDGMENT_READERS, no_judgment
-from rather.formats.refusals import Refusal
+from rather.formats.refusals import Refusal, rows_said
 from rather.formats.streams import Stream
 from rather.formats.targets import JUDGMENTS, PLURALS, TARGETS, Target
 from rather.formats.values import Row
@@ -78,7 +78,7 @@ def convert(
     try:
         job.run(records, limit)
     except OSError as error:
-        raise disk_error(error, out) from error
+        raise disk_error(error, out, else_="name another file") from error
     done = job.done
     done.format = records.format if isinstance(records, Stream) else "votes"
     if isinstance(records, Stream):
@@ -179,4 +179,4 @@ def _say(done: Converted, to: str) -> None:
         what = ", ".join(f"{name} (of {count:,} records)" for name, count in sorted(done.unkept.items()))
         say(f"note: {to} has no place for {what}")
     if done.refusals:
-        say(f"note: {done.refusals:,} rows were refused; they are listed in {done.refused}")
+        say(f"note: {rows_said(done.refusals)} refused; listed in {done.refused}")

@@ -17,6 +17,7 @@ from rather.formats import (
     load_examples,
     name_of,
     require_clean,
+    rows_said,
     write_jsonl,
 )
 from rather.looping.config import LoopConfig
@@ -95,7 +96,7 @@ def _examples(file: Path) -> list[Example]:
     records, refused, rows = load_examples(file)
     require_clean(refused, rows)
     if not records:
-        raise InputError(f"{name_of(file)}: no usable pair in {rows:,} rows")
+        raise InputError(f"{name_of(file)}: no usable pair in {rows_said(rows)}")
     return list(records)
 
 

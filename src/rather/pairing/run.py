@@ -13,7 +13,7 @@ import numpy as np
 
 from rather.config import did_you_mean
 from rather.errors import ConfigError, InputError, NothingToPair
-from rather.formats import WRITERS, Refusal, require_clean, say_refused, write_jsonl, write_refused
+from rather.formats import WRITERS, Refusal, require_clean, rows_said, say_refused, write_jsonl, write_refused
 from rather.pairing.aggregates import AGGREGATES, RELIABILITY, Aggregated, default_aggregate
 from rather.pairing.config import PairConfig
 from rather.pairing.evidence import Evidence
@@ -196,7 +196,7 @@ def _read(ledger: Ledger, sources: list[Any], skip_bad: bool) -> list[Refusal]:
         raise ConfigError(f"--aspect {ledger.aspect}: no judgment is of it{have}")
     if not taken:
         first = f"; the first: {refused[0].place}: {refused[0].reason}" if refused else ""
-        raise InputError(f"no usable judgment in {rows:,} rows{first}")
+        raise InputError(f"no usable judgment in {rows_said(rows)}{first}")
     say_refused(refused, rows)
     return refused
 

@@ -7,7 +7,7 @@ format. Only a Judgment may be about an answer that says nothing.
 """
 
 from rather.records.base import NonBlank, Probability, Record, Text, content_id
-from rather.records.conversation import Message, Prompt, Question, Response, Role, told, turns
+from rather.records.conversation import Message, Prompt, Question, Response, Role, asked, told, turns
 from rather.records.examples import JUDGED, NOUNS, Example, Kind, Pair, RankedList, Single, counted
 from rather.records.findings import Bars, Curves, Finding, Histogram, Map, Plot, Shown, Verdict
 from rather.records.judgments import (
@@ -29,5 +29,5 @@ __all__ = [
     "JUDGED", "NOUNS", "NO_ORDER", "ORDER", "Bars", "By", "Comparison", "Curves", "Event", "EventName", "Example",
     "Finding", "Histogram", "Judgment", "JudgmentKind", "Kind", "Map", "Message", "NonBlank", "Pair", "Plot",
     "Preference", "Probability", "Prompt", "Question", "RankedList", "Ranking", "Rating", "Record", "Response", "Role",
-    "Shown", "Single", "Text", "Verdict", "content_id", "counted", "saw_an_order", "told", "turns",
+    "Shown", "Single", "Text", "Verdict", "asked", "content_id", "counted", "saw_an_order", "told", "turns",
 ]  # fmt: skip

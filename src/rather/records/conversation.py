@@ -61,7 +61,7 @@ class Question(Record):
     @property
     def text(self) -> str:
         """What is asked: the text, or the conversation's last turn."""
-        return self.prompt if isinstance(self.prompt, str) else self.prompt[-1].content
+        return asked(self.prompt)
 
 
 class Response(Record):
@@ -108,6 +108,11 @@ def turns(prompt: tuple[Message, ...], answer: str | None = None) -> list[dict[s
     texts = [(str(message.role), message.content) for message in messages]
     texts += [] if answer is None else [("assistant", answer)]
     return [{"role": role, "content": text} if tools is None else said(role, text) for role, text in texts]
+
+
+def asked(prompt: Prompt) -> str:
+    """What is asked: the text, or the conversation's last turn."""
+    return prompt if isinstance(prompt, str) else prompt[-1].content
 
 
 def plain(prompt: Prompt) -> Any:

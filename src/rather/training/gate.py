@@ -23,11 +23,12 @@ from rather.formats import (
     load_examples,
     name_of,
     require_clean,
+    rows_said,
     say_refused,
     write_refused,
 )
 from rather.progress import say, task
-from rather.records import By, Example, Judgment, content_id
+from rather.records import By, Example, Judgment, asked, content_id
 from rather.rundir import open_run, require_usable, write_json
 
 AUDIT, REFUSED = "audit.json", "refused.jsonl"
@@ -91,6 +92,7 @@ def audit(
             source, renderer=_renderer(lesson, model, max_length), limit=limit, as_chat=as_chat, skip_bad=skip_bad
         )
     )
+    _require_same_questions(seen.records, heard)
     held = [] if heldout is None else _held_out(heldout, as_chat=as_chat, skip_bad=skip_bad)
 
     def look() -> Audit:
@@ -274,7 +276,7 @@ def _read(pairs: Source, *, renderer: Any, limit: int | None, as_chat: bool, ski
     if not skip_bad:
         require_clean(refused, rows)
     if not given:
-        raise InputError(f"{name_of(pairs)}: no usable pair in {rows:,} rows")
+        raise InputError(f"{name_of(pairs)}: no usable pair in {rows_said(rows)}")
     say_refused(refused, rows)
     return _Seen(given, tokenised, refused, rows)
 
@@ -305,7 +307,7 @@ def _heard(
         require_clean(refused, rows)
     if not judgments:
         raise InputError(
-            f"{source if isinstance(source, str | Path) else 'judgments'}: no usable judgment in {rows:,} rows"
+            f"{source if isinstance(source, str | Path) else 'judgments'}: no usable judgment in {rows_said(rows)}"
         )
     say_refused(refused, rows)
     return judgments, list(refused), rows
@@ -317,9 +319,19 @@ def _held_out(source: Source, *, as_chat: bool, skip_bad: bool) -> Sequence[Exam
     if not skip_bad:
         require_clean(refused, rows)
     if not held:
-        raise InputError(f"{name_of(source)}: no usable pair in {rows:,} rows")
+        raise InputError(f"{name_of(source)}: no usable pair in {rows_said(rows)}")
     say_refused(refused, rows)
     return held
+
+
+def _require_same_questions(records: Sequence[Example], heard: Sequence[Judgment]) -> None:
+    """Raise InputError where the judgments are about no prompt of the pairs: nothing was made of them."""
+    judged = {asked(judgment.prompt) for judgment in heard}
+    if judged and len(records) and not any(asked(record.prompt) in judged for record in records):
+        raise InputError(
+            f"--judgments: of {len(judged):,} prompts that were judged, none is a prompt of the pairs; name the judgments that "
+            "the pairs were made of, or audit them alone"
+        )
 
 
 def _require_about_judgments(

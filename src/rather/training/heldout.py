@@ -9,7 +9,7 @@ import torch
 
 from rather.distributed.ranks import ALONE, Ranks
 from rather.errors import InputError
-from rather.formats import Refusal, Source, data_hash, load_examples, name_of, require_clean, say_refused
+from rather.formats import Refusal, Source, data_hash, load_examples, name_of, require_clean, rows_said, say_refused
 from rather.model import Renderer, TokenExample
 from rather.progress import say
 from rather.training.baseline import Baseline
@@ -48,7 +48,7 @@ def read_held_out(
     if not skip_bad:
         require_clean(refused, rows)
     if not token_pairs:
-        raise InputError(f"{name_of(source)}: no usable pair in {rows:,} rows")
+        raise InputError(f"{name_of(source)}: no usable pair in {rows_said(rows)}")
     say_refused(refused, rows)
     known, prompts = {item.record.text_id for item in trained}, {item.record.prompt for item in trained}
     both = [item.record for item in token_pairs if item.record.text_id in known]

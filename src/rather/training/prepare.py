@@ -10,7 +10,7 @@ from typing import TypeVar
 from rather.auditing import Audit, Thresholds, audit, require_no_stop
 from rather.auditing.material.sampling import by_prompt
 from rather.errors import InputError, RowError
-from rather.formats import Refusal, Source, data_hash, load_examples, name_of, require_clean, say_refused
+from rather.formats import Refusal, Source, data_hash, load_examples, name_of, require_clean, rows_said, say_refused
 from rather.model import Renderer, TokenExample, TokenPair
 from rather.progress import say
 from rather.records import Example, Pair
@@ -80,7 +80,7 @@ def prepare(
         require_clean(refused, rows)
     if not token_pairs:
         first = f"; the first: {refused[0].place}: {refused[0].reason}" if refused else ""
-        raise InputError(f"{name_of(source)}: no usable pair in {rows:,} rows{first}")
+        raise InputError(f"{name_of(source)}: no usable pair in {rows_said(rows)}{first}")
     say_refused(refused, rows)
     if renderer.has_template and not all(item.record.is_chat for item in token_pairs):
         say(
