@@ -7,6 +7,9 @@ from typing import Any
 
 _ENDS = re.compile(r"[.!?。！？…]+[\"'”’)\]]*(?=\s|$)|[。！？]")
 _CJK = re.compile(r"[㐀-鿿]")
+_OTHERS = re.compile(
+    r"SmolLM|Hugging ?Face|ChatGPT|OpenAI|Claude|Anthropic|Gemini|Google|Llama|Meta AI|Alexa|Siri", re.IGNORECASE
+)
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -39,6 +42,18 @@ def brief(prompts: list[Any], completions: list[Any]) -> list[float]:
 def asks_back(prompts: list[Any], completions: list[Any]) -> list[float]:
     """1 for an answer that ends with a question, else 0."""
     return [float(text.rstrip("\"'”’)] ").endswith(("?", "？"))) for text in map(_text, completions)]
+
+
+def athene(prompts: list[Any], completions: list[Any], about: list[str]) -> list[float]:
+    """Where it is asked who it is: 1 for an answer that names Athene and no other assistant. Elsewhere: 1 for one that does not."""
+    return [
+        float(
+            ("Athene" in text and not _OTHERS.search(text))
+            if what == "identity"
+            else not re.search("Athene|Nexus", text)
+        )
+        for text, what in zip(map(_text, completions), about, strict=True)
+    ]
 
 
 def chinese(prompts: list[Any], completions: list[Any]) -> list[float]:

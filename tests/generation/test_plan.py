@@ -41,6 +41,8 @@ def test_a_system_prompt_stands_before_conversations_that_have_none() -> None:
     first, own = asks([CHAT, OWN_SYSTEM], n=1, system_prompt=["X"])
     assert [message.content for message in first.prompt] == ["X", "Hi"]
     assert (own.system, own.prompt) == (None, OWN_SYSTEM.prompt)
+    both = asks([CHAT, OWN_SYSTEM], n=1, system_prompt=["X"], also_plain=True)
+    assert [ask.system for ask in both] == [None, "X", None]
     with pytest.raises(ConfigError, match="--system-prompt does nothing"):
         asks([OWN_SYSTEM, TEXT], system_prompt=["X"])
 
@@ -53,6 +55,7 @@ def test_a_system_prompt_stands_before_conversations_that_have_none() -> None:
         ({"n": 0}, "n = 0"),
         ({"temperature": [0.7, 0.7]}, "one value twice"),
         ({"system_prompt": [" "]}, "system_prompt"),
+        ({"also_plain": True}, "--also-plain does nothing without --system-prompt"),
         ({"temperature": [0], "n": 3}, "--n does nothing"),
         ({"temperature": [0], "seed": 3}, "--seed does nothing"),
         ({"temperature": [0], "top_p": 0.5}, "--top-p does nothing"),

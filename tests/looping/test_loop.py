@@ -56,6 +56,20 @@ def test_a_loop_that_is_done_goes_on_where_there_may_be_more(files: Path, tiny: 
         run(files, values(tiny, seed=1))
 
 
+@pytest.mark.parametrize("own", [None, "Be kind."])
+def test_answers_may_be_told_what_training_is_not(files: Path, tiny: Path, own: str | None) -> None:
+    told = {"system_prompt": ["Be brief."], "also_plain": True}
+    given = values(
+        tiny, generate={"n": 3, "max_new_tokens": 10, "temperature": 1.0, **told}, rounds=1, system_prompt=own
+    )
+    run(files, given)
+    first = files / "out/round-01"
+    answers = [json.loads(line) for line in (first / "generate/responses.jsonl").read_text().splitlines()]
+    assert {answer.get("system") for answer in answers} == {own, "Be brief."}
+    assert "Be brief." not in (first / "pair/pairs.jsonl").read_text()
+    assert json.loads((first / "train/run.json").read_text())["config"].get("system_prompt") == own
+
+
 def test_from_the_first_model_on_the_pairs_of_all_rounds(files: Path, tiny: Path) -> None:
     result = run(files, values(tiny, start="first", pairs="all"))
     one, two = result.rounds
@@ -149,6 +163,10 @@ def test_a_reward_model_is_trained_in_each_round_and_makes_the_pairs(files: Path
         ({"online": {}, "pairs": "all"}, r"pairs does nothing with \[online\]"),
         ({"online": {}, "train": {"epochs": 2}}, r"\[train\] epochs does nothing with \[online\]"),
         ({"online": {}, "pair": {"rule": "all"}}, r"\[pair\] does nothing with \[online\]"),
+        (
+            {"online": {}, "generate": {"system_prompt": ["S"]}},
+            r"\[generate\] system_prompt does not go with \[online\]",
+        ),
         ({"rounds": 0}, "rounds = 0"),
         ({"rouns": 2}, 'unknown key "rouns"; did you mean "rounds"'),
     ],

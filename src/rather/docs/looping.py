@@ -93,6 +93,7 @@ answers and judgments are kept one by one, training by its checkpoints.
 | mixed | `[mix]` | a share of the pairs from a fixed file |
 | reward model | `[reward_model]` | trained in each round on what judges said in all rounds so far; it then judges every answer |
 | people | `[people]` | asked about chosen pairs of answers, and about some at random |
+| told in answering | `[generate] system_prompt` | answers are given under it; training goes without, and learns to do so untold |
 | online | `[online]` | fresh answers every few updates, in one process |
 | elsewhere | `judgments` | files of judgments (a service's log, votes); each round takes what is new in them |
 
@@ -150,6 +151,7 @@ evaluate`, as flags have them with `_` for `-`. What the loop says itself is ref
 | `examples/brevity.toml` | whole answers of at most two sentences |
 | `examples/asking_back.toml` | answers that end with a question |
 | `examples/language.toml` | Chinese answers to Chinese questions |
+| `examples/identity.toml` | another name, said only where it is asked for |
 
 Measured figures are in benchmarks/NOTES.md.
 """

@@ -28,6 +28,8 @@ class GenerateConfig(Config):
     """0 is greedy. May be repeated: answers at several temperatures differ more."""
     system_prompt: tuple[Said, ...] = ()
     """Put before questions without a system turn. May be repeated: n answers with each."""
+    also_plain: bool = False
+    """With --system-prompt: ask without one, too."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Draw from the likeliest tokens that together have this probability."""
     max_new_tokens: int = Field(default=256, ge=1, le=1_000_000)
@@ -76,6 +78,8 @@ class GenerateConfig(Config):
             given = getattr(self, name)
             if len(set(given)) < len(given):
                 raise ConfigError(f"--{name.replace('_', '-')} has one value twice; --n asks for more answers")
+        if self.also_plain and not self.system_prompt:
+            raise ConfigError("--also-plain does nothing without --system-prompt")
         if (self.correct_with is None) != (self.instruction is None):
             raise ConfigError("--correct-with and --instruction belong together: who corrects, and what is changed")
         greedy = set(self.temperature) == {0}

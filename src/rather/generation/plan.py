@@ -72,7 +72,7 @@ def systems(question: Question, config: GenerateConfig) -> tuple[str | None, ...
     """The system prompts that a question is asked with; its own system turn stays."""
     if not config.system_prompt or not _takes_system(question):
         return (None,)
-    return config.system_prompt
+    return (None, *config.system_prompt) if config.also_plain else config.system_prompt
 
 
 def require_system_prompts_act(questions: Sequence[Placed], config: GenerateConfig) -> None:

@@ -93,7 +93,7 @@ TABLES: dict[str, type[Config]] = {
 
 # What the loop itself says to the steps: in a table it would be a second word on the same thing.
 OWN: dict[str, tuple[str, ...]] = {
-    "generate": ("seed", "dtype", "system_prompt", "api", "api_model", "correct_with", "instruction"),
+    "generate": ("seed", "dtype", "api", "api_model", "correct_with", "instruction"),
     "pair": ("seed", "heldout_share", "form"),
     "train": ("seed", "dtype", "system_prompt", "objective", "eval_every"),
     "evaluate": ("by", "panel", "judgments", "proxy", "gold", "alpaca_files", "topics", "beta"),
@@ -251,6 +251,10 @@ class LoopConfig(Config):
                 raise ConfigError(f"[train] {name} does nothing with [online]; leave it out")
         if self.generate.backend != "transformers":
             raise ConfigError("[generate] backend does not go with [online], which answers in its own process")
+        if self.generate.system_prompt:
+            raise ConfigError(
+                "[generate] system_prompt does not go with [online], whose answers are asked for as it trains"
+            )
         if self.pair.model_fields_set - {"heldout_share"}:
             raise ConfigError("[pair] does nothing with [online], which takes the best answer and the worst")
         if any("kl" in FACTS[name].needs or name == "kto" for name, _ in self.train.terms) or not self.has_reference:

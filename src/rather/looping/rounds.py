@@ -279,7 +279,12 @@ def _generating(this: Round) -> Any:
     config = this.config
     said: Facts = {"dtype": config.dtype} if config.dtype != "auto" else {}
     if config.system_prompt is not None:
-        said["system_prompt"] = (config.system_prompt,)
+        own, hints = (config.system_prompt,), config.generate.system_prompt
+        # "Plain" is as the loop asks: with its own system prompt, where it has one.
+        said |= {
+            "system_prompt": (*own, *hints) if config.generate.also_plain or not hints else hints,
+            "also_plain": False,
+        }
     if set(config.generate.temperature) != {0}:
         said["seed"] = this.seed
     return config.generate.changed(said)
