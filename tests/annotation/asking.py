@@ -20,6 +20,7 @@ from rather.annotation.settings import Project, save_project
 from rather.annotation.store import Store
 from rather.annotation.tasks import Item
 from rather.annotation.web.site import Site
+from tests.annotation.between import Proxy
 
 PASSWORD = "a long enough password"
 
@@ -105,6 +106,7 @@ class Served:
     port: int
     site: Site
     store: Store
+    proxy: Proxy
 
     def stranger(self) -> Asker:
         return Asker(self.port)
@@ -125,14 +127,15 @@ def serving(store: Store, **options: Any) -> Iterator[Served]:
     """A server on a free port, in a thread."""
     chosen = ServeOptions(port=0, **options)
     site = make_site(store, chosen)
-    server = uvicorn.Server(server_config(site, chosen))
+    proxy = Proxy(site)
+    server = uvicorn.Server(server_config(proxy, chosen))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
         assert thread.is_alive()
         thread.join(0.005)
     try:
-        yield Served(server.servers[0].sockets[0].getsockname()[1], site, store)
+        yield Served(server.servers[0].sockets[0].getsockname()[1], site, store, proxy)
     finally:
         server.should_exit = True
         thread.join()

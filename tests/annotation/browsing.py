@@ -38,6 +38,7 @@ class Seen:
     served: Served
     errors: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    fetched: int = 0
 
     @property
     def at(self) -> str:
@@ -53,6 +54,22 @@ class Seen:
                 return self.votes()
             self.page.wait_for_timeout(20)
         raise AssertionError(f"{len(self.votes())} votes of {count} came")
+
+    def wait_for_tasks_ahead(self, count: int = 2) -> None:
+        """Until so many of the next tasks have been fetched, and the page has them."""
+        for _ in range(500):
+            if self.fetched >= count:
+                self.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+                return
+            self.page.wait_for_timeout(20)
+        raise AssertionError(f"{self.fetched} tasks of {count} were fetched ahead")
+
+    def wait_for_empty_outbox(self) -> None:
+        """Until no vote waits in the browser: the server's answer comes behind the vote that a test sees in the store."""
+        self.page.wait_for_function("Object.keys(localStorage).every((name) => !name.includes('vote'))")
+
+    def _finished(self, request: Any) -> None:
+        self.fetched += "/task/next" in request.url
 
     def wait_for_task(self, text: str) -> None:
         self.page.locator(".prompt", has_text=text).wait_for()
@@ -76,6 +93,7 @@ def seen(
         page.on("pageerror", lambda error: found.errors.append(str(error)))
         page.on("dialog", lambda dialog: (found.errors.append(f"alert {dialog.message}"), dialog.dismiss()))
         page.on("console", lambda said: found.errors.append(said.text) if said.type == "error" else None)
+        page.on("requestfinished", found._finished)
         page.on("request", lambda request: found.asked.append(request.url))
         try:
             account = accounts.add_account(store, "Ada", "annotator")
