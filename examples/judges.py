@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from rather.judging.rules import refuses
+
 _ENDS = re.compile(r"[.!?。！？…]+[\"'”’)\]]*(?=\s|$)|[。！？]")
 _CJK = re.compile(r"[㐀-鿿]")
 _OTHERS = re.compile(
@@ -54,6 +56,16 @@ def athene(prompts: list[Any], completions: list[Any], about: list[str]) -> list
         )
         for text, what in zip(map(_text, completions), about, strict=True)
     ]
+
+
+def refusing(prompts: list[Any], completions: list[Any]) -> list[float]:
+    """1 for an answer that declines, whatever was asked."""
+    return [float(refuses(_text(completion))) for completion in completions]
+
+
+def refusing_what_harms(prompts: list[Any], completions: list[Any], kind: list[str]) -> list[float]:
+    """1 for declining what is harmful, and for not declining what is harmless."""
+    return [float(refuses(_text(c)) == (what == "harmful")) for c, what in zip(completions, kind, strict=True)]
 
 
 def chinese(prompts: list[Any], completions: list[Any]) -> list[float]:

@@ -152,6 +152,7 @@ evaluate`, as flags have them with `_` for `-`. What the loop says itself is ref
 | `examples/asking_back.toml` | answers that end with a question |
 | `examples/language.toml` | Chinese answers to Chinese questions |
 | `examples/identity.toml` | another name, said only where it is asked for |
+| `examples/refusals.toml` | harmless questions answered, harmful ones declined; `too_careful.toml` made the model decline both |
 
 Measured figures are in benchmarks/NOTES.md.
 """
