@@ -35,7 +35,8 @@ from benchmarks.planting import Defect, Plant, amid, before, behind, both, chose
 from rather.auditing import CHECKS, AuditInput
 from rather.auditing.material.keys import Keys
 from rather.formats import read_pairs
-from rather.records import Example, Finding, Pair
+from rather.records import Example, Finding, Pair, Prompt
+from rather.stats.nearby import near_duplicates
 
 PAIRS = 1000
 # Transcripts that were cut a turn too late: a fault of HH's own, and no fault of a clean copy's.
@@ -272,11 +273,23 @@ def found(defect: Defect, pairs: list[Pair], strength: int, seed: int) -> bool:
     )
 
 
+@cache
+def near_prompts(prompts: tuple[Prompt, ...]) -> dict[Prompt, int]:
+    """Prompt → a number that prompts near it have, too."""
+    asked = list(dict.fromkeys(prompts))
+    ends = [
+        prompt if isinstance(prompt, str) else "\n".join(turn.content for turn in prompt)[-500:] for prompt in asked
+    ]
+    return dict(zip(asked, near_duplicates(ends).tolist(), strict=True))
+
+
 def clean_input(pairs: Sequence[Pair], seed: int, count: int = PAIRS) -> AuditInput:
     """Everything that checks read, with nothing wrong in it: tags by a coin, held-out pairs of other prompts, careful judges."""
     draw, records = random.Random(seed), clean(pairs, seed, count)
-    taken = {pair.text_id for pair in records} | {pair.swapped().text_id for pair in records}
-    others = [pair for pair in pairs if pair.text_id not in taken]
+    # HH asks some things twice in other words ("… a recipe for X?"): a clean set holds near prompts out together, or it leaks.
+    groups = near_prompts(tuple(pair.prompt for pair in pairs))
+    taken = {groups[pair.prompt] for pair in records}
+    others = [pair for pair in pairs if groups[pair.prompt] not in taken]
     tagged = [pair.model_copy(update={"tags": _wrote(draw, 0) | _first(draw, 0)}) for pair in records]
     return AuditInput(
         tagged, tokenised=tokenised(tagged), judgments=careful(seed), heldout=draw.sample(others, min(200, len(others)))
