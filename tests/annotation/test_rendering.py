@@ -57,9 +57,9 @@ def test_nothing_is_swallowed() -> None:
 
 def test_what_is_too_long_for_markdown_is_shown_as_it_is() -> None:
     text = "**<b>**\n" + "- [" * MOST_RENDERED  # nested so, a parser is busy for long
-    started = time.perf_counter()
+    started = time.process_time()
     assert rendered(text).startswith('<p class="asis" dir="auto">**&lt;b&gt;**')
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_what_cannot_be_seen_is_counted_and_written_out() -> None:
@@ -74,9 +74,9 @@ _KNOWN = set(rendering._TAGS) | set(rendering._MATHML)
 @pytest.mark.parametrize("place", range(len(HOSTILE)))
 def test_hostile_text_becomes_known_tags_alone(place: int) -> None:
     text = HOSTILE[place][:MOST_RENDERED].encode("utf-8", "replace").decode()
-    started = time.perf_counter()
+    started = time.process_time()
     html = rendered(text)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     _assert_tame(html)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +14,7 @@ from rather.stats.noisy import noisy_bradley_terry
 def test_reliability_in_a_crowd(shared_data: Callable[[str], Path]) -> None:
     crowd = Crowd(shared_data("llmfao_crowd_votes.csv").parent)
     assert (len(crowd.votes), len(crowd.workers), len(crowd.gpt4)) == (8931, 124, 2139)
-    start = time.perf_counter()
     noisy = crowd.by_noisy(crowd.votes)
-    assert time.perf_counter() - start < 2
     plain = gpt4_agreement(crowd, crowd.majority(crowd.votes))
     assert gpt4_agreement(crowd, noisy)["interval"][0] > plain["interval"][1]
     assert gpt4_agreement(crowd, crowd.by_dawid_skene(crowd.votes))["value"] > plain["value"]
