@@ -34,10 +34,15 @@ CASES: dict[str, tuple[tuple[int, int, int, int], int, dict[str, Any]]] = {
         (60, 240, 40, 120), 8, {"dtype": "bf16", "gradient_checkpointing": True},
     ),
     "long pairs, bf16, LoRA 16": ((60, 240, 40, 120), 8, {"dtype": "bf16", "lora_rank": 16}),
-    "long pairs, fp32": ((60, 240, 40, 120), 4, {"dtype": "fp32"}),
     "long pairs, fp32, LoRA 64": ((60, 240, 40, 120), 4, {"dtype": "fp32", "lora_rank": 64}),
     "very long pairs, bf16, 2 an update": ((500, 700, 150, 250), 2, {"dtype": "bf16", "max_length": 2048}),
-    "two micro-batches, bf16": ((100, 200, 80, 120), 12, {"dtype": "bf16"}),
+    # From here on measured when the planner's constants stood.
+    "long pairs, fp32": ((60, 240, 40, 120), 4, {"dtype": "fp32"}),
+    "medium pairs, bf16, 12 an update": ((40, 100, 30, 60), 12, {"dtype": "bf16"}),
+    "short pairs, bf16, LoRA 8": ((10, 30, 20, 40), 8, {"dtype": "bf16", "lora_rank": 8}),
+    "medium pairs, fp32, gradient checkpointing": (
+        (40, 100, 30, 60), 8, {"dtype": "fp32", "gradient_checkpointing": True},
+    ),
 }  # fmt: skip
 """Words are about as many tokens."""
 

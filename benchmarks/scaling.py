@@ -18,12 +18,10 @@ from typing import Any
 from rather.planning.cluster import Scaled, checkpoints, scaled
 from rather.planning.devices import Machines, parse_gpus
 from rather.planning.engine import Setting
-from rather.planning.failures import failures_of
 from rather.planning.memory import memory
 from rather.planning.numbers import said_bytes, said_seconds
 from rather.planning.run import RECORD_BYTES, TOKEN_BYTES
 from rather.planning.shapes import read_shape
-from rather.planning.stragglers import fullest
 from rather.planning.workload import Workload
 
 HERE = Path(__file__).parent
@@ -111,11 +109,11 @@ def stages_part() -> Iterator[str]:
     yield from table(["stage", *(f"{size:,}" for size in sizes), "exponent"], rows)
     yield ""
     yield (
-        "Processor seconds and peak memory on two cores; `judge` by length and refusal, `pair` by mean ratings, `audit` of all pairs without "
-        "a model (`benchmarks/stages.py`), `train` a model of next to nothing, by the clock (`benchmarks/growth.py`). The exponent is that of "
-        "the last step: 1 is linear, and below 1 what a command costs at its start still counts. A million ratings: "
-        f"{_million()}. – was not measured: `generate` by number of questions (its cost is the model's, {_rate()}), `judge` and `audit` at a "
-        "million, `train` beyond 10,000 pairs."
+        "Processor seconds and peak memory on two cores; `judge` by length and refusal, `pair` by mean ratings, `audit` of all "
+        "pairs without a model (`benchmarks/stages.py`), `train` a model of next to nothing, by the clock "
+        "(`benchmarks/growth.py`). The exponent is that of the last step: 1 is linear, and below 1 what a command costs at its "
+        f"start still counts. A million ratings: {_million()}. – was not measured. That is all of `generate` by number of "
+        f"questions (its cost is the model's: {_rate()}), and sizes beyond those in the table."
     )
 
 
@@ -126,7 +124,7 @@ def _million() -> str:
 
 
 def _rate() -> str:
-    return "about 300 tokens a second for SmolLM2-135M on two cores, benchmarks/NOTES.md"
+    return "about 300 tokens a second of SmolLM2-135M on two cores, `benchmarks/NOTES.md`"
 
 
 def memory_part() -> Iterator[str]:
@@ -152,9 +150,8 @@ def memory_part() -> Iterator[str]:
     )
     yield ""
     yield (
-        "Without `--stream` every rank holds all pairs (about "
-        f"{said_bytes(RECORD_BYTES + TOKEN_BYTES * (2 * TOKENS - ANSWERS))} each) and the whole reference, so a machine of eight GPUs and "
-        "2 TB ends at some millions of pairs. With it both are files."
+        f"Without `--stream` every rank holds all pairs, about {said_bytes(RECORD_BYTES + TOKEN_BYTES * (2 * TOKENS - ANSWERS))} "
+        "each, and the whole reference, so a machine of eight GPUs and 2 TB ends at some millions of pairs. With it both are files."
     )
 
 
@@ -170,7 +167,8 @@ def gpus_part() -> Iterator[str]:
         for ranks in RANKS:
             found = on_cluster(ranks, pairs=10**9, batch_pairs=batch(ranks), setting=setting)
             rows.append([
-                f"{ranks:,}", f"{batch(ranks):,}", said_seconds(found.computing), said_seconds(found.waiting), said_seconds(found.unequal),
+                f"{ranks:,}", f"{batch(ranks):,}", said_seconds(found.computing), said_seconds(found.waiting),
+                said_seconds(found.unequal),
                 f"{batch(ranks) / found.update:,.0f}", f"{found.efficiency:.0%}",
             ])  # fmt: skip
         yield from table(

@@ -50,7 +50,7 @@ def cost(file: Path, command: list[str]) -> dict[str, Any]:
         process = subprocess.Popen([sys.executable, "-m", "rather", *command], stdout=said, stderr=said)
         _, status, used = os.wait4(process.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        if code not in (0, 2) or code == 2 and command[0] != "audit":  # an audit that says stop ends with 2
+        if code not in (0, 2) or (code == 2 and command[0] != "audit"):  # an audit that says stop ends with 2
             said.seek(0)
             raise SystemExit(f"{command}: exit status {code}: {said.read().decode(errors='replace')[-2000:]}")
     return {

@@ -53,7 +53,7 @@ def _kept(model: Any, *, bf16: bool) -> tuple[float, int, int, Workload]:
     prompt = ids(330)
     pair = [Sample(tuple(prompt + ids(205)), len(prompt)) for _ in range(2)]
     kept: dict[int, int] = {}
-    weights = [p for p in model.parameters()]
+    weights = list(model.parameters())
     ours = {weight.untyped_storage().data_ptr() for weight in weights}
     cast = {tuple(weight.shape) for weight in weights if weight.dim() == 2}
 
@@ -72,7 +72,7 @@ def _kept(model: Any, *, bf16: bool) -> tuple[float, int, int, Workload]:
 
 
 def _is_quick(kind: str, dtype: str, rank: int | None) -> bool:
-    return kind == "llama" or (dtype, rank) == ("bf16", None) and kind in ("qwen3", "phi3", "gemma2")
+    return kind == "llama" or ((dtype, rank) == ("bf16", None) and kind in ("qwen3", "phi3", "gemma2"))
 
 
 def _is_cast(tensor: torch.Tensor, shapes: set[tuple[int, ...]]) -> bool:

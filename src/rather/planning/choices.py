@@ -78,7 +78,7 @@ def others(setting: Setting, machines: Machines) -> Iterator[tuple[Setting, Mach
     for ranks in counts:
         for rank, in_4bit, optimizer in sorted(kinds, key=str):
             for shard in (False, True) if ranks > 1 else (False,):
-                if in_4bit and ranks > 1 or shard and (in_4bit or optimizer != "adamw"):
+                if (in_4bit and ranks > 1) or (shard and (in_4bit or optimizer != "adamw")):
                     continue
                 for again in (False, True):
                     yield setting.with_(

@@ -1,4 +1,4 @@
-"""What the engine does, in numbers. A test holds each against the room it comes from, which needs torch and is not imported here."""
+"""What the engine does, in numbers. A test holds each against the room it comes from, which needs torch: none is imported here."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,17 +25,21 @@ from rather.planning.workload import Workload
 # CUDA's own context and its libraries, assumed.
 FRAMEWORK = {"cpu": 0.55e9, "cuda": 1.0e9}
 
+# Freed memory that a CPU's heap cannot use again, as measured; training trims it when it grows by 0.8 GB (training/allocator.py).
+HOLES = 0.6e9
+
 
 @dataclass(frozen=True)
 class Memory:
     """Bytes of one rank.
 
-    update      by part, where an update needs most: at the beginning of the backward of a micro-batch
+    update      by part, at the moment of an update when most is held
     loading     while the model is loaded: whole on every rank, also where it is then sharded
     checkpoint  while a checkpoint is written: the optimiser's moments are copied
     budget      packed tokens of a micro-batch that the engine would choose
     tokens      packed tokens of the largest micro-batch
     micro_batches  of an update, on the rank that has most
+    gradients   all of them, as the end of a backward leaves them
     longest     tokens of the longest pair that there is room for
     """
 
@@ -44,6 +49,7 @@ class Memory:
     budget: int
     tokens: float
     micro_batches: int
+    gradients: float
     longest: float
 
     @property
@@ -59,44 +65,85 @@ class Memory:
 
 def memory(shape: Shape, setting: Setting, workload: Workload, *, capacity: float, budget: int | None = None) -> Memory:
     """What one rank holds. capacity: bytes of its device. budget: tokens of a micro-batch, if not what the engine would take."""
-    held = weights_bytes(shape, setting)
     state = gradient_bytes(shape, setting) + moment_bytes(shape, setting)
     framework = FRAMEWORK["cpu" if setting.cpu else "cuda"]
     loaded = weights_bytes(shape, setting.with_(shard=False))
-    share = workload.answers / workload.tokens
-    per_token = activations.token_bytes(shape, setting, answers=share)
     if budget is None:
-        free = capacity - framework - loaded - state
-        budget = token_budget(free, per_token, cpu=setting.cpu)
+        per_token = activations.token_bytes(shape, setting, answers=workload.answer_share)
+        budget = token_budget(capacity - framework - loaded - state, per_token, cpu=setting.cpu)
     # Pairs are dealt whole: a rank of many has one at least.
     of_rank = max(1.0, workload.batch_pairs / setting.ranks) * workload.tokens
     tokens = max(min(float(budget), of_rank), workload.tokens)
-    micro_batches = max(1, round(of_rank / tokens + 0.4999))
-    scores = tokens / workload.tokens * workload.computed_scores
-    kept = per_token + activations.working_bytes(shape, setting)
-    casts = cast_bytes(shape, setting)
-    gradient = _gradient_parts(shape, setting, micro_batches)
+    micro_batches = max(1, math.ceil(of_rank / tokens - 1e-9))
+    when = _fullest(shape, setting, workload, tokens, of_rank)
     parts = {
-        "weights": held,
-        "weights cast for products": casts,
+        "weights": weights_bytes(shape, setting),
+        "weights cast for products": when.casts,
         "optimiser": moment_bytes(shape, setting),
-        "gradients": gradient,
-        "activations": kept * tokens + activations.probabilities_bytes(shape, setting, scores=scores),
-        "head": head_bytes(shape, setting, places=share * tokens),
+        "gradients": when.gradients,
+        "activations": when.activations,
+        "head": head_bytes(shape, setting, places=workload.answer_share * tokens),
         "gathered from other ranks": gathered_bytes(shape, setting),
         "reference": 0.0 if setting.stream else 4.0 * workload.answers * workload.pairs,
         "framework": framework,
+        "holes in the heap": HOLES if setting.cpu else 0.0,
     }
-    without = sum(parts.values()) - parts["activations"]
+    # The longest pair may come when gradients are there already.
+    without = sum(parts.values()) - when.activations - when.gradients - when.casts
+    others = cast_bytes(shape, setting) + gradient_bytes(shape, setting) + _of_head(shape, setting)
     return Memory(
         update={name: value for name, value in parts.items() if value},
         loading=framework + loaded,
-        checkpoint=framework + held + parts["reference"] + _checkpoint(shape, setting),
+        checkpoint=framework + parts["weights"] + parts["reference"] + _checkpoint(shape, setting),
         budget=budget,
         tokens=tokens,
         micro_batches=micro_batches,
-        longest=max(0.0, (capacity - without) / kept),
+        gradients=gradient_bytes(shape, setting),
+        longest=max(0.0, (capacity - without - others) / _kept(shape, setting, workload)),
     )
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """What comes and goes within an update, in bytes."""
+
+    activations: float
+    gradients: float
+    casts: float
+
+    @property
+    def total(self) -> float:
+        return self.activations + self.gradients + self.casts
+
+
+def _fullest(shape: Shape, setting: Setting, workload: Workload, tokens: float, of_rank: float) -> _Moment:
+    """The moment of an update at which most is held: the beginning of the first backward; or of a later one, with all gradients
+    there; or the end of a backward, when activations have made room for gradients."""
+    casts, gradients, of_head = cast_bytes(shape, setting), gradient_bytes(shape, setting), _of_head(shape, setting)
+
+    def activations_of(count: float) -> float:
+        scores = count / workload.tokens * workload.computed_scores
+        return _kept(shape, setting, workload) * count + activations.probabilities_bytes(shape, setting, scores=scores)
+
+    found = [
+        _Moment(activations_of(tokens), min(of_head, gradients) if not setting.shard else 0.0, casts),
+        _Moment(0.0, gradients, 0.0),
+    ]
+    later = min(tokens, of_rank - tokens)
+    if later > 0:
+        found.append(_Moment(activations_of(later), gradients + of_head, casts))
+    return max(found, key=lambda moment: moment.total)
+
+
+def _kept(shape: Shape, setting: Setting, workload: Workload) -> float:
+    """Bytes of a token when a backward begins."""
+    of_token = activations.token_bytes(shape, setting, answers=workload.answer_share)
+    return of_token + activations.working_bytes(shape, setting)
+
+
+def _of_head(shape: Shape, setting: Setting) -> float:
+    """The head's gradient, which a backward makes first, of a size of its own."""
+    return 4.0 * shape.head if setting.full and not setting.shard else 0.0
 
 
 def token_budget(free: float, per_token: float, *, cpu: bool) -> int:
@@ -171,16 +218,6 @@ def gathered_bytes(shape: Shape, setting: Setting) -> float:
     outside = shape.outside * setting.base_bytes
     gradients = 4.0 * (shape.outside + shape.layer_weights) if setting.full else 0.0
     return outside + 2 * layer + gradients
-
-
-def _gradient_parts(shape: Shape, setting: Setting, micro_batches: int) -> float:
-    """Gradients that are there when a backward begins: of one micro-batch the head's; of later ones all, and the head's anew.
-
-    While the backward goes on activations make room for gradients. Where these are more, they count: so never less than they take.
-    """
-    whole = gradient_bytes(shape, setting)
-    head = 4.0 * shape.head if setting.full and not setting.shard else 0.0
-    return whole + head if micro_batches > 1 else whole
 
 
 def _checkpoint(shape: Shape, setting: Setting) -> float:

@@ -22,10 +22,13 @@ def lines(plan: Plan) -> Iterator[str]:
     )
     yield ""
     verdict = "it fits" if plan.fits else "NOT EVERY PAIR FITS" if asked.holds else "IT DOES NOT FIT"
-    yield f"memory of {'this machine' if asked.setting.cpu else 'one GPU'}: {verdict}, {said_bytes(held.peak)} of {said_bytes(capacity)}"
+    whose = "this machine" if asked.setting.cpu else "one GPU"
+    yield f"memory of {whose}: {verdict}, {said_bytes(held.peak)} of {said_bytes(capacity)}"
     for name, size in held.update.items():
         yield f"  {name:28} {said_bytes(size):>10}"
     yield f"  {'an update, in all':28} {said_bytes(sum(held.update.values())):>10}"
+    if held.update.get("gradients", 0) < held.gradients:
+        yield f"  {'gradients, as activations go':28} {said_bytes(held.gradients):>10}"
     for name, size in (("while the model is loaded", held.loading), ("while a checkpoint is written", held.checkpoint)):
         yield f"  {name:29} {said_bytes(size):>9}"
     yield (
@@ -36,7 +39,10 @@ def lines(plan: Plan) -> Iterator[str]:
         yield f"  --max-length {work.max_length:,} allows pairs of {work.longest:,}: lower it, or take a setting below"
     if shape.positions is not None and work.max_length > shape.positions:
         yield f"  warning: --max-length {work.max_length:,} is more than the model's {shape.positions:,} positions"
-    yield f"memory for the pairs themselves: {said_bytes(plan.host_bytes)} a machine; the reference cache on disk: {said_bytes(plan.reference_bytes)}"
+    yield (
+        f"memory for the pairs themselves: {said_bytes(plan.host_bytes)} a machine; the reference cache on disk: "
+        f"{said_bytes(plan.reference_bytes)}"
+    )
     yield ""
     yield from _cost(plan)
     yield ""
@@ -71,7 +77,7 @@ def _cost(plan: Plan) -> Iterator[str]:
 def _others(plan: Plan) -> Iterator[str]:
     same, any_ = plan.same, plan.cheapest
     if any_ is None:
-        yield f"nothing fits: take a larger device, a smaller model, or a lower --max-length"
+        yield "nothing fits: take a larger device, a smaller model, or a lower --max-length"
         return
     if same is None:
         yield "no setting that learns the same fits"

@@ -166,7 +166,8 @@ def _row(plan: Plan, one: Choice) -> dict[str, Any]:
     return {
         "setting": asdict(one.setting), "devices": str(one.machines), "command": plan.command(one), "fits": one.fits,
         "peak_bytes": held.peak, "peak_at": held.phase, "update_bytes": dict(held.update), "loading_bytes": held.loading,
-        "checkpoint_bytes": held.checkpoint, "token_budget": held.budget, "micro_batches": held.micro_batches,
+        "checkpoint_bytes": held.checkpoint, "gradient_bytes": held.gradients,
+        "token_budget": held.budget, "micro_batches": held.micro_batches,
         "longest_pair": held.longest, "update_seconds": asdict(one.times) | {"all": one.times.update},
         "seconds": one.seconds, "device_hours": one.device_hours,
     }  # fmt: skip

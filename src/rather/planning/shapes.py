@@ -137,7 +137,7 @@ class Shape:
 
 
 def shape_of(config: Mapping[str, Any], name: str) -> Shape:
-    """The shape that a config.json describes. Raises ModelError for a kind that is not counted, and for sizes that are not there."""
+    """The shape that a config.json describes. Raises ModelError for a kind that is not counted, and where a size is missing."""
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise ModelError(

@@ -35,6 +35,11 @@ class Workload:
         return self.tokens - self.answers
 
     @property
+    def answer_share(self) -> float:
+        """Of the tokens of a pair those at which an answer is predicted."""
+        return self.answers / self.tokens
+
+    @property
     def scores(self) -> float:
         """Attention scores of a pair, of one head, as the mask leaves them: each token sees itself and what is before it."""
         prompt, answer = self.prompt, self.answers / 2
