@@ -8,13 +8,15 @@ marks of docs/scaling.md. Nothing is measured here: the same results give the sa
 
 from __future__ import annotations
 
+import itertools
 import json
-import math
 import random
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.planning import CASES
 from rather.planning.cluster import Scaled, checkpoints, scaled
 from rather.planning.devices import Machines, parse_gpus
 from rather.planning.engine import Setting
@@ -29,10 +31,11 @@ DOCS = HERE.parent / "docs"
 BEGIN, END = "<!-- python -m benchmarks.scaling: from here on written by it -->", "<!-- up to here -->"
 
 TOKENS, ANSWERS = 600.0, 240.0
-RANKS = (1, 8, 16, 64, 256, 1024)
+RANKS = (8, 16, 64, 256, 1024)
 MODEL = "Llama-3.1-8B"
-# Of a sampled length the logarithm's standard deviation: HH helpful's is about this.
-SPREAD_OF_LENGTHS = 0.6
+# Standard deviation of a length's logarithm: that of the 2,352 pairs of HH's helpful test set, in characters.
+SPREAD_OF_LENGTHS = 0.69
+LONGEST = 2047  # two answers at the default --max-length
 
 
 def results(name: str) -> Any:
@@ -53,10 +56,9 @@ def measured() -> dict[str, list[tuple[int, float, float]]]:
     return found
 
 
-def exponent(points: list[tuple[int, float, float]], which: int = 1) -> float:
-    """Slope between the last two sizes in logarithms: 1 is linear."""
-    (few, *first), (many, *last) = points[-2:]
-    return math.log(last[which - 1] / first[which - 1]) / math.log(many / few)
+def margins(points: list[tuple[int, float, float]]) -> list[float]:
+    """Seconds that a thousand more cost, between each size and the next. Where these are equal, cost is linear."""
+    return [1000 * (more[1] - few[1]) / (more[0] - few[0]) for few, more in itertools.pairwise(points)]
 
 
 def cluster(ranks: int) -> Machines:
@@ -68,7 +70,7 @@ def cluster(ranks: int) -> Machines:
 def lengths(count: int) -> list[float]:
     """Tokens of the pairs of an update, by seed, of mean TOKENS."""
     draw = random.Random(0)
-    each = [draw.lognormvariate(0, SPREAD_OF_LENGTHS) for _ in range(count)]
+    each = [min(draw.lognormvariate(0, SPREAD_OF_LENGTHS), LONGEST / TOKENS) for _ in range(count)]
     return [TOKENS * length * count / sum(each) for length in each]
 
 
@@ -81,16 +83,43 @@ SHARDED = Setting(dtype="bf16", shard=True, gradient_checkpointing=True, stream=
 ADAPTER = Setting(dtype="bf16", lora_rank=16, stream=True)
 # name → (setting, pairs of an update on so many ranks)
 WAYS = {
-    "all weights, sharded, 8 pairs a GPU": (SHARDED, lambda ranks: 8 * ranks),
-    "all weights, sharded, 512 pairs an update": (SHARDED, lambda ranks: 512),
+    "all weights, 8 pairs a GPU": (SHARDED, lambda ranks: 8 * ranks),
+    "all weights, 512 pairs an update": (SHARDED, lambda ranks: 512),
     "LoRA 16, 8 pairs a GPU": (ADAPTER, lambda ranks: 8 * ranks),
 }
+
+
+def prose(text: str) -> list[str]:
+    return textwrap.wrap(text, 130, break_on_hyphens=False)
 
 
 def table(header: list[str], rows: list[list[str]]) -> Iterator[str]:
     yield f"| {' | '.join(header)} |"
     yield f"|{'|'.join('---' if not number else '--:' for number in range(len(header)))}|"
     yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+def plans_part() -> Iterator[str]:
+    yield "### Plans beside runs"
+    yield ""
+    runs = {run["case"]: run for run in results("planning.json")["runs"]}
+    rows = []
+    for run in (runs[case] for case in CASES):
+        rows.append([
+            run["case"], f"{run['mean_tokens']:.0f}", f"{run['peak_gb']:.2f}", f"{run['planned_gb']:.2f}",
+            f"{run['memory_ratio'] - 1:+.0%}",
+            f"{run['measured_seconds']:.2f}", f"{run['planned_seconds']:.2f}", f"{run['time_ratio'] - 1:+.0%}",
+        ])  # fmt: skip
+    yield from table(
+        ["SmolLM2-135M on two cores", "tokens a pair", "GB", "planned", "", "s an update", "planned", ""], rows
+    )
+    yield ""
+    yield from prose(
+        "`benchmarks/planning.py`: each run in a process of its own, alone on the machine, four updates, time without the first; "
+        "the plan knows the config, the mean lengths and the matmul rate measured just before. The shares of that rate (60 % in "
+        "bf16, 80 % in fp32) stood before; the 0.6 GB of holes in the heap were read from the first seven runs, so for memory only "
+        "the last four are a test. On a GPU nothing was measured."
+    )
 
 
 def stages_part() -> Iterator[str]:
@@ -104,15 +133,15 @@ def stages_part() -> Iterator[str]:
     for stage in ("generate", "judge", "pair", "audit", "train"):
         by = {count: (seconds, peak) for count, seconds, peak in found.get(stage, [])}
         cells = [f"{by[size][0]:,.3g} s, {by[size][1]:.2f} GB" if size in by else "–" for size in sizes]
-        slope = f"{exponent(found[stage]):.2f}" if len(by) > 1 else "–"
-        rows.append([stage, *cells, slope])
-    yield from table(["stage", *(f"{size:,}" for size in sizes), "exponent"], rows)
+        steps = ", ".join(f"{margin:.2g}" for margin in margins(found.get(stage, []))) or "–"
+        rows.append([stage, *cells, steps])
+    yield from table(["stage", *(f"{size:,}" for size in sizes), "s for a thousand more, from size to size"], rows)
     yield ""
-    yield (
+    yield from prose(
         "Processor seconds and peak memory on two cores; `judge` by length and refusal, `pair` by mean ratings, `audit` of all "
         "pairs without a model (`benchmarks/stages.py`), `train` a model of next to nothing, by the clock "
-        "(`benchmarks/growth.py`). The exponent is that of the last step: 1 is linear, and below 1 what a command costs at its "
-        f"start still counts. A million ratings: {_million()}. – was not measured. That is all of `generate` by number of "
+        "(`benchmarks/growth.py`). Where a thousand more cost as much from size to size, cost is linear. "
+        f"A million ratings, alone on the machine: {_million()}. – was not measured. That is all of `generate` by number of "
         f"questions (its cost is the model's: {_rate()}), and sizes beyond those in the table."
     )
 
@@ -149,7 +178,7 @@ def memory_part() -> Iterator[str]:
         rows,
     )
     yield ""
-    yield (
+    yield from prose(
         f"Without `--stream` every rank holds all pairs, about {said_bytes(RECORD_BYTES + TOKEN_BYTES * (2 * TOKENS - ANSWERS))} "
         "each, and the whole reference, so a machine of eight GPUs and 2 TB ends at some millions of pairs. With it both are files."
     )
@@ -159,6 +188,13 @@ def gpus_part() -> Iterator[str]:
     yield "### Simulated: one GPU to 1,024"
     yield ""
     yield "![Pairs a second and efficiency by the number of GPUs](scaling-gpus.svg)"
+    yield ""
+    yield from prose(
+        "H100, eight a machine (450 GB/s each to its neighbours, 50 GB/s to other machines, 80 % of both reached, 90 % of what "
+        "shards send hidden), 40 % of 989 TFLOP/s, pairs of 600 tokens whose lengths spread as HH's do, dealt as training deals "
+        "them, GPUs that differ by 2 %. All weights: `--shard --gradient-checkpointing`. Linear would be as many GPUs that never "
+        "wait."
+    )
     yield ""
     for name, (setting, batch) in WAYS.items():
         yield f"{MODEL}, {name}:"
@@ -192,7 +228,7 @@ def failures_part() -> Iterator[str]:
     yield "![Days for a billion pairs, and what failures cost](scaling-failures.svg)"
     yield ""
     rows = []
-    for ranks in RANKS[1:]:
+    for ranks in RANKS:
         found = on_cluster(ranks, pairs=10**9, batch_pairs=8 * ranks, setting=SHARDED)
         lost = checkpoints(read_shape(MODEL), SHARDED.with_(ranks=ranks))
         rows.append([
@@ -206,8 +242,44 @@ def failures_part() -> Iterator[str]:
     )
 
 
+def ends_part() -> Iterator[str]:
+    yield "### Where it stops being linear"
+    yield ""
+    few, many = (on_cluster(ranks, pairs=10**9, batch_pairs=512, setting=SHARDED) for ranks in (64, 256))
+    each = [on_cluster(ranks, pairs=10**9, batch_pairs=8 * ranks, setting=SHARDED) for ranks in (RANKS[0], RANKS[-1])]
+    rare = checkpoints(read_shape(MODEL), SHARDED.with_(ranks=RANKS[-1]))
+    eight_hours = rare.expected(1.0, 8 * 3600.0) - 1
+    yield from item(
+        "Judging, pairing and auditing: a command's start counts up to some thousands; beyond, each answer costs as much as the "
+        "one before, as far as it was measured. Pairs with aggregates of a whole crowd (Newman, noisy Bradley–Terry) take up to "
+        "three times as long as means for a million ratings (`benchmarks/results/pairing-cpu-2-cores.json`)."
+    )
+    yield from item(
+        "Training on one device: in the pairs, linear as far as it was measured. In their length it is not: attention's scores "
+        "grow with the square, which for the models above shows from some thousands of tokens on."
+    )
+    yield from item("Memory: pairs and reference, held by every rank, end a run before time does (the table above).")
+    yield from item(
+        f"GPUs, where the pairs of an update are fixed: 512 pairs are {few.efficiency:.0%} of linear on 64 GPUs and "
+        f"{many.efficiency:.0%} on 256, for sharded weights must be gathered however few pairs a GPU has, and there it takes "
+        "longer than computing."
+    )
+    yield from item(
+        f"GPUs, where each has eight pairs: from {each[0].efficiency:.0%} on {RANKS[0]} to {each[1].efficiency:.0%} on "
+        f"{RANKS[-1]:,}. Whether a model learns as much from updates of {8 * RANKS[-1]:,} pairs is another question."
+    )
+    yield from item(
+        f"Failures: {each[1].lost / each[1].training:.1%} of the time on {RANKS[-1]:,} GPUs with a checkpoint every "
+        f"{said_seconds(each[1].interval)} (Daly's interval), {eight_hours:.0%} with one every eight hours."
+    )
+
+
+def item(text: str) -> list[str]:
+    return textwrap.wrap(f"- {text}", 130, subsequent_indent="  ", break_on_hyphens=False)
+
+
 def lines() -> Iterator[str]:
-    for part in (stages_part, memory_part, gpus_part, failures_part):
+    for part in (plans_part, stages_part, memory_part, gpus_part, failures_part, ends_part):
         yield from part()
         yield ""
 
@@ -221,22 +293,24 @@ def draw() -> None:
     from matplotlib import pyplot
 
     colours = (BLUE, ORANGE, GREEN, "#cc79a7")
-    with matplotlib.rc_context(STYLE):
+    style: Any = STYLE
+    with matplotlib.rc_context(style):
         figure, axes = pyplot.subplots(figsize=(6, 3.4), layout="constrained")
         for (stage, points), colour in zip(measured().items(), colours, strict=False):
             counts, seconds = [point[0] for point in points], [point[1] for point in points]
             axes.loglog(counts, seconds, "o-", color=colour, label=stage)
-            beyond = [counts[-1], 1e9]
-            axes.loglog(beyond, [seconds[-1] * count / counts[-1] for count in beyond], ":", color=colour)
+            beyond = [counts[-1] * (1e9 / counts[-1]) ** (step / 50) for step in range(51)]
+            each = margins(points)[-1] / 1000
+            axes.loglog(beyond, [seconds[-1] + each * (count - counts[-1]) for count in beyond], ":", color=colour)
         million = results("pairing-cpu-2-cores.json")["cases"]["mean, best-vs-worst"]["cpu_seconds"]
         axes.loglog([10**6], [million], "s", color="#767676", label="pair, alone on the machine")
-        axes.set_xlabel("answers, ratings or pairs; dotted: in proportion to the last")
+        axes.set_xlabel("answers, ratings or pairs; dotted: each more as much as the last")
         axes.set_ylabel("processor seconds")
         axes.legend(fontsize=8)
         _save(figure, "scaling-stages")
 
         figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
-        ranks = [2**power for power in range(11)]
+        ranks = [2**power for power in range(3, 11)]
         for (name, (setting, batch)), colour in zip(WAYS.items(), colours, strict=False):
             found = [on_cluster(count, pairs=10**9, batch_pairs=batch(count), setting=setting) for count in ranks]
             speeds = [batch(count) / one.update for count, one in zip(ranks, found, strict=True)]
@@ -251,7 +325,7 @@ def draw() -> None:
         _save(figure, "scaling-gpus")
 
         figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
-        counts = ranks[3:]
+        counts = ranks
         found = [on_cluster(count, pairs=10**9, batch_pairs=8 * count, setting=SHARDED) for count in counts]
         left.loglog(
             counts, [one.seconds / 86400 for one in found], "o-", markersize=3, color=BLUE, label="with failures"

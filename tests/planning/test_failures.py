@@ -79,8 +79,8 @@ def test_failures_come_as_often_as_there_are_gpus() -> None:
 @pytest.mark.parametrize("ranks", [2, 8, 64, 1024])
 def test_the_slowest_is_as_slow_as_dice_say(ranks: int) -> None:
     draw = random.Random(ranks)
-    seen = [max(draw.gauss(1, 0.1) for _ in range(ranks)) for _ in range(2_000 if ranks > 64 else 8_000)]
-    assert slowest(ranks, 0.1) == pytest.approx(sum(seen) / len(seen), abs=0.005)
+    seen = [max(draw.gauss(1, 0.1) for _ in range(ranks)) for _ in range(1_000 if ranks > 64 else 8_000)]
+    assert slowest(ranks, 0.1) == pytest.approx(sum(seen) / len(seen), abs=0.01)
     assert slowest(1, 0.1) == 1
 
 

@@ -46,7 +46,7 @@ def test_sizes_are_said_in_three_digits() -> None:
     ("seconds", "said"),
     [
         (0.067, "0.067 s"), (42, "42 s"), (61, "1 min 1 s"), (884, "14 min 44 s"), (7800, "2 h 10 min"), (3600, "1 h"),
-        (86_400 * 5 + 3 * 3600, "5 days 3 h"), (86_400 * 1000, "1,000 days"),
+        (86_400 * 5 + 3 * 3600, "5 days 3 h"), (86_400 * 1000, "1,000 days"), (86_400 + 3600, "1 day 1 h"),
     ],
 )  # fmt: skip
 def test_spans_are_said_in_two_units(seconds: float, said: str) -> None:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from rather.app import app
 from rather.planning.config import PlanConfig
+from rather.planning.shapes import read_shape
 
 
 @app.command
@@ -29,23 +30,20 @@ def plan(
     """
     from rather.planning.page import lines
     from rather.planning.run import plan as make
-    from rather.planning.shapes import read_shape
 
     config = config or PlanConfig()
     if config.on_cpu:
-        config = _of_this_machine(config, read_shape(model))
+        config = _of_this_machine(config, model)
     found = make(model, config=config)
     print(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(lines(found)))
     # A plan that does not fit is an answer, not an error: exit status 0.
 
 
-def _of_this_machine(config: PlanConfig, shape: object) -> PlanConfig:
+def _of_this_machine(config: PlanConfig, model: str) -> PlanConfig:
     """With its free memory and its matmul rate, where they were not given."""
-    from rather.planning.shapes import Shape
-
-    assert isinstance(shape, Shape)
     measured: dict[str, float] = {}
     if config.rate is None:
+        shape = read_shape(model)  # what is wrong with it is said before torch is imported
         from rather.model.rate import matmul_rate
 
         measured["rate"] = matmul_rate(config.products, shape.hidden, shape.intermediate) / 1e12

@@ -39,7 +39,8 @@ def said_seconds(seconds: float) -> str:
     for unit, small, size, inner in (("min", "s", 60, 1), ("h", "min", 3600, 60), ("days", "h", 86400, 3600)):
         if unit == "days" or seconds < {"min": 3600, "h": 86400}[unit]:
             whole, rest = divmod(seconds, size)
-            return f"{whole:,.0f} {unit}" + (f" {rest // inner:.0f} {small}" if whole < 100 and rest >= inner else "")
+            named = "day" if unit == "days" and whole == 1 else unit
+            return f"{whole:,.0f} {named}" + (f" {rest // inner:.0f} {small}" if whole < 100 and rest >= inner else "")
     raise AssertionError("days take any span")
 
 

@@ -22,4 +22,4 @@ def fullest(lengths: Sequence[float], ranks: int) -> float:
     loads = [0.0] * ranks
     for length in sorted(lengths, reverse=True):
         heapq.heapreplace(loads, loads[0] + length)
-    return max(loads) * ranks / sum(lengths)
+    return max(1.0, max(loads) * ranks / sum(lengths))
