@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rather.looping.config import LoopConfig
     from rather.looping.run import loop
     from rather.pairing.run import pair
+    from rather.planning.config import PlanConfig
+    from rather.planning.run import plan
     from rather.records import Message, Pair, Question, RankedList, Response, Single
     from rather.reporting import report
     from rather.reporting.compare import compare
@@ -43,6 +45,7 @@ _HOMES = {
     "LoopConfig": "rather.looping.config",
     "Message": "rather.records",
     "Pair": "rather.records",
+    "PlanConfig": "rather.planning.config",
     "Question": "rather.records",
     "RankedList": "rather.records",
     "RatherError": "rather.errors",
@@ -62,6 +65,7 @@ _HOMES = {
     "loop": "rather.looping.run",
     "merge": "rather.training.adapter",
     "pair": "rather.pairing.run",
+    "plan": "rather.planning.run",
     "preview": "rather.training.preview",
     "read_pairs": "rather.formats",
     "read_votes": "rather.formats",
@@ -79,6 +83,7 @@ __all__ = [
     "LoopConfig",
     "Message",
     "Pair",
+    "PlanConfig",
     "Question",
     "RankedList",
     "RatherError",
@@ -98,6 +103,7 @@ __all__ = [
     "loop",
     "merge",
     "pair",
+    "plan",
     "preview",
     "read_pairs",
     "read_votes",

@@ -19,7 +19,7 @@ from rather.options import complaint, in_config_file, require_as_written, withou
 VERBS = {
     verb: f"rather.commands.{verb}"
     for verb in (
-        "annotate", "audit", "chat", "convert", "demo", "evaluate", "generate", "judge", "loop", "merge", "pair", "preview",
+        "annotate", "audit", "chat", "convert", "demo", "evaluate", "generate", "judge", "loop", "merge", "pair", "plan", "preview",
         "report", "signals", "train",
     )
 } | {"compare": "rather.commands.evaluate"}  # fmt: skip

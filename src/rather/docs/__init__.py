@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rather.docs import checks, evaluation, formats, generation, judges, looping, losses, pairing, training
+from rather.docs import checks, evaluation, formats, generation, judges, looping, losses, pairing, planning, training
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -15,6 +15,7 @@ PAGES = {
     "generation.md": generation.page,
     "judges.md": judges.page,
     "pairing.md": pairing.page,
+    "planning.md": planning.page,
     "checks.md": checks.page,
     "evaluation.md": evaluation.page,
     "loop.md": looping.page,
