@@ -2,8 +2,10 @@
 
     python benchmarks/ranks.py PAIRS --model smollm2-135m-instruct --limit 64 --out benchmarks/results/ranks-NAME.json
 
-prints, for each, pairs/s over the updates (the first left out, which pays for the optimiser's memory), the peak memory of rank
-0, and how far its weights are from those of one process. CPU only; nothing else should compute meanwhile.
+prints, for each, pairs/s over the updates (the first left out, which pays for the optimiser's memory, and the last, which may be
+short), the peak memory of rank 0, and how far its weights are from those of the first. `--runs "one rank"` takes those whose name
+begins so, `--rounds 2` goes through them twice, and OUT keeps what it had of others.
+CPU only; nothing else should compute meanwhile.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ RUNS: dict[str, tuple[int, int, list[str]]] = {
     "one process, 1 thread": (0, 1, []),
     "one process, 2 threads": (0, 2, []),
     "one rank, 1 thread": (1, 1, []),
+    "one rank, 2 threads": (1, 2, []),
     "two ranks, 1 thread each": (2, 1, []),
     "two ranks, 1 thread each, sharded": (2, 1, ["--shard"]),
 }
@@ -77,23 +80,30 @@ def main() -> None:
     parser.add_argument("pairs")
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--limit", default="64")
+    parser.add_argument("--batch-pairs", default="8")
     parser.add_argument("--dtype", default="fp32")
+    parser.add_argument("--runs", nargs="*", default=[""])
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     command = [
         sys.executable, "-m", "rather", "train", asked.pairs, "--model", asked.model, "--limit", asked.limit, "--dtype",
-        asked.dtype, "--batch-pairs", "8", "--allow", "all=a measurement",
+        asked.dtype, "--batch-pairs", asked.batch_pairs, "--allow", "all=a measurement",
     ]  # fmt: skip
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in RUNS:
-            found[name] = measured(name, command, Path(folder))
-            found[name]["furthest_weight"] = furthest(
-                Path(found[name].pop("out")), Path(folder) / "one-process,-1-thread"
-            )
-            print(f"{name:36s} {json.dumps(found[name])}", flush=True)
+    chosen = [name for name in RUNS if name.startswith(tuple(asked.runs))]
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
+    for _ in range(asked.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            first: Path | None = None
+            for name in chosen:
+                made = measured(name, command, Path(folder))
+                out = Path(made.pop("out"))
+                first = first or out
+                found[name].append({**made, "furthest_weight": furthest(out, first)})
+                print(f"{name:36s} {json.dumps(found[name][-1])}", flush=True)
     if asked.out:
-        asked.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        before = json.loads(asked.out.read_text()) if asked.out.is_file() else {}
+        asked.out.write_text(json.dumps({**before, **found}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
