@@ -2,10 +2,9 @@
 
     python benchmarks/ranks.py PAIRS --model smollm2-135m-instruct --limit 64 --out benchmarks/results/ranks-NAME.json
 
-prints, for each, pairs/s over the updates (the first left out, which pays for the optimiser's memory, and the last, which may be
-short), the peak memory of rank 0, and how far its weights are from those of the first. `--runs "one rank"` takes those whose name
-begins so, `--rounds 2` goes through them twice, and OUT keeps what it had of others.
-CPU only; nothing else should compute meanwhile.
+prints, for each, pairs/s over the updates of its one epoch (the first left out, which pays for the optimiser's memory), the peak
+memory of rank 0, and how far its weights are from those of the first. `--runs "one rank"` takes those whose name begins so,
+`--rounds 2` goes through them twice, and OUT keeps what it had of others. CPU only; nothing else should compute meanwhile.
 """
 
 from __future__ import annotations
@@ -60,10 +59,13 @@ def measured(name: str, command: list[str], folder: Path) -> dict[str, Any]:
         if process.wait():
             raise SystemExit(f"{name}: a rank ended with {process.returncode}")
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    pairs = int(command[command.index("--batch-pairs") + 1])
-    seconds = sum(pairs / row["pairs_per_s"] for row in rows[1:-1])
-    peak = json.loads((out / "manifest.json").read_text())["peak_memory_gb"]
-    return {"pairs_per_s": round(pairs * len(rows[1:-1]) / seconds, 3), "peak_memory_gb": peak, "out": str(out)}
+    manifest, batch = json.loads((out / "manifest.json").read_text()), int(command[command.index("--batch-pairs") + 1])
+    sizes = [min(batch, manifest["pairs"] - start) for start in range(0, manifest["pairs"], batch)]
+    seconds = [size / row["pairs_per_s"] for size, row in zip(sizes, rows, strict=True)]
+    return {
+        "pairs_per_s": round(sum(sizes[1:]) / sum(seconds[1:]), 3), "seconds": [round(each, 2) for each in seconds],
+        "peak_memory_gb": manifest["peak_memory_gb"], "out": str(out),
+    }  # fmt: skip
 
 
 def furthest(ours: Path, theirs: Path) -> float:

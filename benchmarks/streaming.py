@@ -2,7 +2,7 @@
 
     python benchmarks/streaming.py --out benchmarks/results/streaming-NAME.json
 
-makes shards of 10,000 and of 100,000 pairs (160 tokens an answer), trains on them in a process of its own, stops it by Ctrl-C after
+makes shards of 10,000 and of 100,000 pairs (50 tokens an answer), trains on them in a process of its own, stops it by Ctrl-C after
 50 updates (reading, tokenising, audit and reference are then done for all of them), and prints what the process had at most:
 memory of its own (RssAnon in /proc), and with the pages of mapped files, which the kernel takes back when others need them (VmHWM).
 Linux only.
@@ -54,7 +54,7 @@ def shards(folder: Path, pairs: int) -> str:
 
     draw, place = random.Random(pairs), folder / str(pairs)
     place.mkdir()
-    text = lambda: " " + " ".join(draw.choices(WORDS, k=draw.randint(120, 200)))  # noqa: E731
+    text = lambda: " " + " ".join(draw.choices(WORDS, k=draw.randint(40, 60)))  # noqa: E731
     for number in range(pairs // SHARD):
         rows = [{"prompt": text()[:90], "chosen": text(), "rejected": text()} for _ in range(SHARD)]
         pq.write_table(pa.Table.from_pylist(rows), place / f"part-{number:04d}.parquet")
