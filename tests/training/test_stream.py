@@ -172,13 +172,19 @@ def test_no_room_for_tokens_or_reference(tiny: Path, tmp_path: Path, monkeypatch
     file = written(tmp_path, PAIRS)
     with monkeypatch.context() as patched:
         patched.setattr(shelf, "_columns", full)
-        with pytest.raises(RunDirError, match=r"no space left for tokenised pairs in .*/cache/tokens; free some"):
+        with pytest.raises(RunDirError, match=r"tokenised pairs cannot be kept in .*/cache/tokens: no space left; set"):
             train(file, model=str(tiny), out=tmp_path / "out", stream=True, **OPTIONS)
     assert not list((tmp_path / "cache" / "tokens").glob("[!.]*/*")), "nothing half-written"
     monkeypatch.setattr(kept, "bytes", full, raising=False)
     with pytest.raises(RunDirError, match=r"the reference needs 0\.00 GB in .*/cache/references: no space left; free"):
         train(file, model=str(tiny), out=tmp_path / "out", stream=True, **OPTIONS)
     assert not list((tmp_path / "cache" / "references").glob("*"))
+
+
+def test_a_cache_that_nobody_may_write(tiny: Path, tmp_path: Path, cache: Path) -> None:
+    cache.write_text("a file, and no folder")
+    with pytest.raises(RunDirError, match=r"tokenised pairs cannot be kept in .*/cache/tokens: Not a directory; set"):
+        train(written(tmp_path, PAIRS), model=str(tiny), out=tmp_path / "out", stream=True, **OPTIONS)
 
 
 def test_models_of_other_tokens_do_not_share(tiny: Path, tmp_path: Path, cache: Path) -> None:

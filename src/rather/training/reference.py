@@ -28,8 +28,8 @@ from rather.training.shelf import shortest
 # Raise it when the engine computes other values for the same input: entries of older versions are then not found.
 ENGINE = 2
 
-# Values that are summed over ranks at a time.
-AT_ONCE = 1 << 22
+# Values that are summed over ranks at a time, and examples that are looked at together.
+AT_ONCE, LOOKED_AT = 1 << 22, 4096
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,10 @@ class Reference:
         logp_C = torch.cat([self.logp_C[self._place(pair)] for pair in pairs]).to(device)
         owner_C = torch.repeat_interleave(torch.arange(len(rows), device=device), counts)
         return Completions(logp_C, owner_C, counts)
+
+    def answers(self, pair: int) -> int:
+        """How many a pair, or a list, has."""
+        return int(self._begins[pair + 1] - self._begins[pair])
 
     def put(self, pairs: Sequence[int], logp_C: Tensor) -> None:
         """Write those of some pairs, in the order given."""
@@ -137,8 +141,11 @@ def _kept(file: Path, key: str, tokens: int, ranks: Ranks, *, mapped: bool) -> T
 
 
 def _require_finite(reference: Reference, token_pairs: Sequence[TokenExample]) -> None:
-    sums = (reference.of([index]).sums() for index in range(len(token_pairs)))
-    bad = [index for index, each in enumerate(sums) if not torch.isfinite(each).all()]
+    bad: list[int] = []
+    for start in range(0, len(token_pairs), LOOKED_AT):
+        places = range(start, min(start + LOOKED_AT, len(token_pairs)))
+        finite = torch.isfinite(reference.of(places).sums()).split([reference.answers(place) for place in places])
+        bad += [place for place, each in zip(places, finite, strict=True) if not each.all()]
     if bad:
         first = token_pairs[bad[0]].record
         raise TrainError(

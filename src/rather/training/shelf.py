@@ -241,13 +241,13 @@ def _taken(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _room(folder: Path) -> Iterator[None]:
+    """What the disk of the cache refuses, as one sentence; what sources refuse was told by their readers."""
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
-            raise
+        why = "no space left" if error.errno in FULL else error.strerror or str(error)
         raise RunDirError(
-            f"no space left for tokenised pairs in {folder}; free some, set RATHER_CACHE to a larger disk, or leave --stream out"
+            f"tokenised pairs cannot be kept in {folder}: {why}; set RATHER_CACHE to a disk with room, or leave --stream out"
         ) from error
 
 
