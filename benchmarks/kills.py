@@ -105,8 +105,8 @@ def main() -> None:
             made = killed(file, model, out, *options, after=draw.randint(1, UPDATES - 2), rank=draw.randint(0, 1))
             found.append({**made, "furthest_weight": furthest(out, whole)})
             print(json.dumps(found[-1]), flush=True)
-    if asked.out:
-        asked.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+            if asked.out:
+                asked.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

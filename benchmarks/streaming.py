@@ -5,7 +5,8 @@
 makes shards of 20,000 and of 100,000 pairs (35 tokens an answer; from 20,000 on the audit looks at no more), trains on them in a
 process of its own, stops it by Ctrl-C after 50 updates (reading, tokenising, audit and reference are then done for all of them),
 and prints what the process had at most: memory of its own (RssAnon in /proc), and with the pages of mapped files, which the kernel
-takes back when others need them (VmHWM). Linux only.
+takes back when others need them (VmHWM). `--reading` leaves model and audit out: it reads and tokenises, and then takes every pair
+once in an order drawn by chance, which is all that differs and takes a tenth of the time. Linux only.
 """
 
 from __future__ import annotations
@@ -61,7 +62,24 @@ def shards(folder: Path, pairs: int) -> str:
     return f"{place}/*.parquet"
 
 
-def measured(folder: Path, pairs: int, source: str, *, stream: bool) -> dict[str, Any]:
+def read_through(source: str, model_folder: str, *, stream: bool) -> None:
+    """What training does with pairs, without what it does with the model."""
+    from rather.formats import load_examples
+    from rather.model import Renderer, load_tokenizer
+    from rather.training.batches import Plan
+    from rather.training.prepare import tokenise_examples
+    from rather.training.shelf import shelved
+
+    renderer = Renderer(load_tokenizer(model_folder))
+    if stream:
+        items = shelved(source, renderer, model=model_folder, limit=None, as_chat=False).token_pairs
+    else:
+        items, _ = tokenise_examples(load_examples(source)[0], renderer)
+    plan = Plan(len(items), 64, epochs=1, seed=0, shuffle=True)
+    print(sum(items[place].tokens for update in plan for place in update), "tokens")
+
+
+def measured(folder: Path, pairs: int, source: str, *, stream: bool, reading: bool) -> dict[str, Any]:
     """One run, looked at twenty times a second."""
     name = f"{pairs}-{stream}"
     out, log = folder / name, folder / f"{name}.log"
@@ -69,6 +87,15 @@ def measured(folder: Path, pairs: int, source: str, *, stream: bool) -> dict[str
         sys.executable, "-m", "rather", "train", source, "--model", str(folder / "model"), "--out", str(out),
         "--batch-pairs", "64", "--allow", "all=random words", *(["--stream"] if stream else []),
     ]  # fmt: skip
+    if reading:
+        command = [
+            sys.executable,
+            __file__,
+            "--child",
+            source,
+            str(folder / "model"),
+            *(["--stream"] if stream else []),
+        ]
     own = {**os.environ, "RATHER_CACHE": str(folder / f"{name}-cache"), "RATHER_DEVICE": "cpu"}
     began, own_peak = time.monotonic(), 0
     with log.open("w") as said:
@@ -82,10 +109,10 @@ def measured(folder: Path, pairs: int, source: str, *, stream: bool) -> dict[str
                 process.send_signal(signal.SIGINT)
                 time.sleep(1)
             time.sleep(0.05)
-    if process.returncode != 130:
+    if process.returncode != (0 if reading else 130):
         raise SystemExit(f"{name} ended with {process.returncode}: {log.read_text()[-600:]}")
     cached = {
-        path.name: sum(file.stat().st_size for file in path.rglob("*")) for path in Path(own["RATHER_CACHE"]).iterdir()
+        path.name: sum(file.stat().st_size for file in path.rglob("*")) for path in Path(own["RATHER_CACHE"]).glob("*")
     }
     return {
         "pairs": pairs, "stream": stream, "own_memory_mb": own_peak // 1024, "with_mapped_files_mb": most // 1024,
@@ -109,7 +136,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--pairs", type=int, nargs="*", default=COUNTS)
+    parser.add_argument("--reading", action="store_true")
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--stream", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.child:
+        read_through(*asked.child, stream=asked.stream)
+        return
     found = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -117,7 +150,7 @@ def main() -> None:
         for pairs in asked.pairs:
             source = shards(folder, pairs)
             for stream in (True, False):
-                found.append(measured(folder, pairs, source, stream=stream))
+                found.append(measured(folder, pairs, source, stream=stream, reading=asked.reading))
                 print(json.dumps(found[-1]), flush=True)
                 if asked.out:
                     asked.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
