@@ -2,8 +2,9 @@
 
     python benchmarks/ranks.py PAIRS --model smollm2-135m-instruct --limit 64 --out benchmarks/results/ranks-NAME.json
 
-prints, for each, pairs/s over the updates (the first left out, which pays for the optimiser's memory), the peak memory of rank
-0, and how far its weights are from those of one process. CPU only; nothing else should compute meanwhile.
+prints, for each, pairs/s over the updates of its one epoch (the first left out, which pays for the optimiser's memory), the peak
+memory of rank 0, and how far its weights are from those of the first. `--runs "one rank"` takes those whose name begins so,
+`--rounds 2` goes through them twice, and OUT keeps what it had of others. CPU only; nothing else should compute meanwhile.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ RUNS: dict[str, tuple[int, int, list[str]]] = {
     "one process, 1 thread": (0, 1, []),
     "one process, 2 threads": (0, 2, []),
     "one rank, 1 thread": (1, 1, []),
+    "one rank, 2 threads": (1, 2, []),
     "two ranks, 1 thread each": (2, 1, []),
     "two ranks, 1 thread each, sharded": (2, 1, ["--shard"]),
 }
@@ -57,10 +59,13 @@ def measured(name: str, command: list[str], folder: Path) -> dict[str, Any]:
         if process.wait():
             raise SystemExit(f"{name}: a rank ended with {process.returncode}")
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    pairs = int(command[command.index("--batch-pairs") + 1])
-    seconds = sum(pairs / row["pairs_per_s"] for row in rows[1:-1])
-    peak = json.loads((out / "manifest.json").read_text())["peak_memory_gb"]
-    return {"pairs_per_s": round(pairs * len(rows[1:-1]) / seconds, 3), "peak_memory_gb": peak, "out": str(out)}
+    manifest, batch = json.loads((out / "manifest.json").read_text()), int(command[command.index("--batch-pairs") + 1])
+    sizes = [min(batch, manifest["pairs"] - start) for start in range(0, manifest["pairs"], batch)]
+    seconds = [size / row["pairs_per_s"] for size, row in zip(sizes, rows, strict=True)]
+    return {
+        "pairs_per_s": round(sum(sizes[1:]) / sum(seconds[1:]), 3), "seconds": [round(each, 2) for each in seconds],
+        "peak_memory_gb": manifest["peak_memory_gb"], "out": str(out),
+    }  # fmt: skip
 
 
 def furthest(ours: Path, theirs: Path) -> float:
@@ -77,23 +82,30 @@ def main() -> None:
     parser.add_argument("pairs")
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--limit", default="64")
+    parser.add_argument("--batch-pairs", default="8")
     parser.add_argument("--dtype", default="fp32")
+    parser.add_argument("--runs", nargs="*", default=[""])
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     command = [
         sys.executable, "-m", "rather", "train", asked.pairs, "--model", asked.model, "--limit", asked.limit, "--dtype",
-        asked.dtype, "--batch-pairs", "8", "--allow", "all=a measurement",
+        asked.dtype, "--batch-pairs", asked.batch_pairs, "--allow", "all=a measurement",
     ]  # fmt: skip
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in RUNS:
-            found[name] = measured(name, command, Path(folder))
-            found[name]["furthest_weight"] = furthest(
-                Path(found[name].pop("out")), Path(folder) / "one-process,-1-thread"
-            )
-            print(f"{name:36s} {json.dumps(found[name])}", flush=True)
+    chosen = [name for name in RUNS if name.startswith(tuple(asked.runs))]
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
+    for _ in range(asked.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            first: Path | None = None
+            for name in chosen:
+                made = measured(name, command, Path(folder))
+                out = Path(made.pop("out"))
+                first = first or out
+                found[name].append({**made, "furthest_weight": furthest(out, first)})
+                print(f"{name:36s} {json.dumps(found[name][-1])}", flush=True)
     if asked.out:
-        asked.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        before = json.loads(asked.out.read_text()) if asked.out.is_file() else {}
+        asked.out.write_text(json.dumps({**before, **found}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "reward": ("pairs", {"objective": "reward"}),
     "lora": ("pairs", {"lora_rank": 4, "lr": 1e-2}),
     "moving reference": ("pairs", {"ref_sync_steps": 2}),
+    "streamed": ("pairs", {"stream": True}),
     "again in the backward": ("pairs", {"gradient_checkpointing": True}),
 }
 

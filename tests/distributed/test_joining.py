@@ -127,7 +127,12 @@ def test_more_ranks_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
         join(5, "cuda")
 
 
-def test_one_process_needs_no_group() -> None:
+def test_one_process_needs_no_group(launched: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a single rank under a launcher."""
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with joined(limit=1, device="cpu") as ranks:
+        assert ranks is ALONE
+    monkeypatch.delenv("WORLD_SIZE")
     with joined(limit=1, device="cpu") as ranks:
         assert ranks is ALONE
         assert ranks.gathered(3, "threes") == [3]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from rather.cli import main
 from rather.training.run import train
@@ -57,14 +59,23 @@ def undisturbed(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def wait_for(metrics: Path, updates: int, processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Until so many updates are written. Looks are counted, not seconds: a machine may have been busy with other things."""
+    for _ in range(60_000):
+        if metrics.is_file() and len(metrics.read_text().splitlines()) >= updates:
+            return
+        if any(process.poll() is not None for process in processes):
+            break
+        time.sleep(0.003)
+    for process in processes:
+        process.kill()
+    raise AssertionError([process.communicate() for process in processes])
+
+
 def killed_after(processes: list[subprocess.Popen[str]], out: Path, updates: int, rank: int) -> list[Ended]:
     """How the ranks end when one is killed once so many updates are written."""
     metrics = out / "metrics.jsonl"
-    began = time.monotonic()
-    while not metrics.is_file() or len(metrics.read_text().splitlines()) < updates:
-        assert time.monotonic() - began < 200
-        assert all(process.poll() is None for process in processes)
-        time.sleep(0.002)
+    wait_for(metrics, updates, processes)
     processes[rank].send_signal(signal.SIGKILL)
     return ended(processes)
 
@@ -131,6 +142,91 @@ def test_options_of_ranks_do_nothing_in_one_process(
         train(write_file(PAIRS), model=str(tiny), out=tmp_path / "out", **option)
 
 
+@pytest.fixture(scope="module")
+def sharded(undisturbed: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two ranks with sharded weights that was killed, with its checkpoint."""
+    out, file = tmp_path_factory.mktemp("sharded") / "out", undisturbed / "pairs.jsonl"
+    killed_after(start(command(file, tiny, out, "--shard"), size=2), out, 17, rank=1)
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+@pytest.mark.parametrize("shard", [False, True], ids=["whole", "sharded"])
+def test_what_two_sharded_ranks_kept_is_gone_on_from(
+    undisturbed: Path, sharded: Path, tiny: Path, tmp_path: Path, ranks: int, shard: bool
+) -> None:
+    if shard and ranks == 1:
+        pytest.skip("one process has nothing to shard")
+    out = tmp_path / "out"
+    shutil.copytree(sharded, out)
+    own = command(undisturbed / "pairs.jsonl", tiny, out, *(["--shard"] if shard else []))
+    if ranks == 1:
+        ends = [Ended(run.returncode, run.stdout, run.stderr) for run in [alone(own)]]
+    else:
+        ends = ended(start(own, size=ranks))
+    assert [end.status for end in ends] == [0] * ranks, ends[0].err
+    assert re.search(rf"goes on after update (10|15|20) of {UPDATES}", ends[0].err)
+    close(out, undisturbed / "out", 1e-5)
+
+
+def alone(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """One process, as a user starts it."""
+    own = {**os.environ, "RATHER_DEVICE": "cpu"}
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=own, check=False)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_another_model_is_refused_in_one_line(undisturbed: Path, tiny: Path, tmp_path: Path) -> None:
+    out, file = tmp_path / "out", undisturbed / "pairs.jsonl"
+    killed_after(start(command(file, tiny, out), size=2), out, 7, rank=1)
+    (kept,) = (out / "checkpoints").glob("step-*/weights.safetensors")
+    mine = load_file(kept)
+    names = {f"other.{name}": value for name, value in mine.items()}
+    shapes = {name: torch.cat([value, value]) for name, value in mine.items()}
+    for another in (names, shapes):
+        save_file(another, kept)
+        first, second = ended(start(command(file, tiny, out), size=2))
+        assert (first.status, second.status, second.err) == (2, 2, "")
+        assert re.match(r"rather: .*step-0000\d\d belongs to another model; remove it or", *said(first))
+    assert not (out / "manifest.json").exists()
+
+
+# A limit of the process is what a disk without room is to it; in bytes.
+LIMITED = (
+    "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); "
+    "from rather.cli import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
+@pytest.mark.parametrize(
+    ("rank", "room", "line"),
+    [
+        (0, 60_000, r"rather: a file of .*out would become larger than is allowed; raise the limit"),
+        pytest.param(
+            1,
+            300,
+            r"rather: rank 1 \(.*\): the reference needs 0\.00 GB in .*references: no space left; free some",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_full_disk_on_one_rank_ends_all_in_one_line(
+    undisturbed: Path, tiny: Path, tmp_path: Path, rank: int, room: int, line: str
+) -> None:
+    out, file = tmp_path / "out", undisturbed / "pairs.jsonl"
+    own = command(file, tiny, out, *(["--stream"] if rank else []))
+    limited = {rank: ["-c", LIMITED.format(room), *own[2:]]}
+    # Two machines: what the first has in its cache does not help the second.
+    env = {"RATHER_CACHE": str(tmp_path / "cache")}
+    first, second = ended(start(own, size=2, commands=limited, env=env))
+    assert (first.status, second.status, second.err) == (2, 2, ""), first.err
+    assert re.match(line, *said(first))
+    again, quiet = ended(start(own, size=2, env=env))
+    assert (again.status, quiet.status, quiet.err) == (0, 0, ""), again.err
+    close(out, undisturbed / "out", 0.0)
+
+
 @pytest.mark.slow
 def test_torchrun_starts_a_run_again_by_itself(undisturbed: Path, tiny: Path, tmp_path: Path) -> None:
     out, file = tmp_path / "out", undisturbed / "pairs.jsonl"
@@ -143,9 +239,7 @@ def test_torchrun_starts_a_run_again_by_itself(undisturbed: Path, tiny: Path, tm
         env={**os.environ, "RATHER_DEVICE": "cpu", "OMP_NUM_THREADS": "1"},
     )
     metrics = out / "metrics.jsonl"
-    while not metrics.is_file() or len(metrics.read_text().splitlines()) < 7:
-        assert run.poll() is None
-        time.sleep(0.002)
+    wait_for(metrics, 7, [run])
     ranks = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout.split()
     os.kill(int(ranks[-1]), signal.SIGKILL)
     _, err = run.communicate(timeout=300)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rather.model import Sample
-from rather.training.batches import all_updates, deal, micro_batches, updates_of_epoch
+from rather.training.batches import Plan, deal, micro_batches, updates_of_epoch
 
 COUNTS = {"pairs": st.integers(0, 60), "batch_pairs": st.integers(1, 20)}
 
@@ -51,7 +51,7 @@ def test_a_batch_does_not_change_the_order():
 
 @given(**COUNTS, epochs=st.integers(1, 4), shuffle=st.booleans())
 def test_a_run_is_its_epochs_one_after_the_other(pairs: int, batch_pairs: int, epochs: int, shuffle: bool):
-    run = list(all_updates(pairs, batch_pairs, epochs=epochs, seed=3, shuffle=shuffle))
+    run = list(Plan(pairs, batch_pairs, epochs=epochs, seed=3, shuffle=shuffle))
     apart = [updates_of_epoch(pairs, batch_pairs, epoch=epoch, seed=3, shuffle=shuffle) for epoch in range(epochs)]
     assert run == [update for epoch in apart for update in epoch]
     assert len(run) == epochs * -(-pairs // batch_pairs)

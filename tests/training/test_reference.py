@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 from rather.model import Sample, TokenPair, completions
 from rather.records import Pair
-from rather.training import reference
+from rather.training import kept, reference
 from rather.training.reference import compute_reference
 
 
@@ -162,7 +162,7 @@ def test_a_cache_that_cannot_be_written_costs_this_run_nothing(
 def test_the_oldest_entries_go_when_the_cache_is_full(
     model: torch.nn.Module, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reference, "CACHE_BYTES", 1)
+    monkeypatch.setattr(kept, "CACHE_BYTES", 1)
     made(model)
     made(model, weights="other")
     assert len(list(cache.glob("*"))) == 1, "only what was written last"

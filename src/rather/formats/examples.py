@@ -174,7 +174,7 @@ class _Turned:
             yield as_chat_turns(record)
 
 
-def data_hash(records: Sequence[Example]) -> str:
+def data_hash(records: Iterable[Example]) -> str:
     """SHA-256 over the ids of the records in order: what they are, wherever they were stored."""
     digest = hashlib.sha256()
     for number, record in enumerate(records):

@@ -6,7 +6,7 @@ lies where the tokens of the prompt alone and those of the whole conversation pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,7 +157,7 @@ class Renderer:
         """True if `system_prompt` will stand before this conversation."""
         return self.system_prompt is not None and not isinstance(prompt, str) and told(prompt)[1][0].role != "system"
 
-    def require_system_prompt_acts(self, prompts: Sequence[Prompt]) -> None:
+    def require_system_prompt_acts(self, prompts: Iterable[Prompt]) -> None:
         """Raise ConfigError where a system prompt was given and none of `prompts` takes it."""
         if self.system_prompt is not None and not any(self.adds_system_prompt(prompt) for prompt in prompts):
             raise ConfigError("--system-prompt does nothing: no prompt is a conversation without a system turn")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -46,7 +46,7 @@ def load_reward(
     return Loaded(model.to(device or pick_device()), tokenizer, resolve(name))
 
 
-def set_padding(loaded: Loaded, samples: Sequence[Sample]) -> None:
+def set_padding(loaded: Loaded, samples: Iterable[Sample]) -> None:
     """Choose a padding token that ends no conversation, for transformers reads the score at the last token that is none.
 
     Where every special token ends some conversation a new one is added.

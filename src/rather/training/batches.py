@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+from array import array
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import overload
 
 from rather.distributed.ranks import Ranks
 from rather.model import TokenExample
@@ -14,16 +17,40 @@ Cut = tuple[int, ...]
 
 def updates_of_epoch(pairs: int, batch_pairs: int, *, epoch: int, seed: int, shuffle: bool) -> list[Update]:
     """Pair indices of each update of an epoch; the last may be short. Depends on nothing but the arguments."""
-    order = list(range(pairs))
-    if shuffle:
-        random.Random(f"{seed}/{epoch}").shuffle(order)
+    order = _order(pairs, epoch=epoch, seed=seed, shuffle=shuffle)
     return [tuple(order[start : start + batch_pairs]) for start in range(0, pairs, batch_pairs)]
 
 
-def all_updates(pairs: int, batch_pairs: int, *, epochs: int, seed: int, shuffle: bool) -> Iterator[Update]:
-    """The updates of a whole run, in order."""
-    for epoch in range(epochs):
-        yield from updates_of_epoch(pairs, batch_pairs, epoch=epoch, seed=seed, shuffle=shuffle)
+def _order(pairs: int, *, epoch: int, seed: int, shuffle: bool) -> array[int]:
+    order = array("q", range(pairs))
+    if shuffle:
+        random.Random(f"{seed}/{epoch}").shuffle(order)
+    return order
+
+
+class Plan(Sequence[Update]):
+    """The updates of a whole run, in order; of all epochs one is in memory, eight bytes a pair."""
+
+    def __init__(self, pairs: int, batch_pairs: int, *, epochs: int, seed: int, shuffle: bool) -> None:
+        self.per_epoch, self.epochs = -(-pairs // batch_pairs), epochs
+        self._batch_pairs = batch_pairs
+        self._order = lru_cache(maxsize=1)(lambda epoch: _order(pairs, epoch=epoch, seed=seed, shuffle=shuffle))
+
+    def __len__(self) -> int:
+        return self.per_epoch * self.epochs
+
+    @overload
+    def __getitem__(self, index: int) -> Update: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Update]: ...
+    def __getitem__(self, index: int | slice) -> Update | list[Update]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"no update {index} of {len(self)}")
+        epoch, place = divmod(index % len(self), self.per_epoch)
+        start = place * self._batch_pairs
+        return tuple(self._order(epoch)[start : start + self._batch_pairs])
 
 
 def micro_batches(update: Update, token_pairs: Sequence[TokenExample], *, token_budget: int) -> list[Cut]:
@@ -78,11 +105,6 @@ def cuts_of_ranks(
     """The micro-batches of every rank."""
     shares = deal(update, token_pairs, ranks=ranks.size)
     return [micro_batches(share, token_pairs, token_budget=token_budget) for share in shares]
-
-
-def shortest(token_pairs: Sequence[TokenExample]) -> TokenExample:
-    """What a rank computes that must compute something."""
-    return min(token_pairs, key=lambda item: item.tokens)
 
 
 def _of_one_prompt(

@@ -104,7 +104,8 @@ def load_weights(path: Path, model: torch.nn.Module, *, ranks: Ranks = ALONE) ->
     settle(model)
     weights = _read_tensors(path, _WEIGHTS) if ranks.first else {}
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    if ranks.first and set(trained) != set(weights):
+    forms = {name: parameter.shape for name, parameter in trained.items()}
+    if ranks.first and forms != {name: value.shape for name, value in weights.items()}:
         raise RunDirError(f"{path} belongs to another model; remove it or choose another --out")
     with torch.no_grad():
         for name, parameter in trained.items():

@@ -20,7 +20,7 @@ LOSS_OPTIONS = (
 
 # Options that say how a run is kept and who is told of it. What it makes is the same with any value, so that it may be resumed
 # with others.
-NEUTRAL_OPTIONS = frozenset({"save_every", "keep_last", "track", "shard", "rank_timeout"})
+NEUTRAL_OPTIONS = frozenset({"save_every", "keep_last", "track", "shard", "rank_timeout", "stream"})
 
 
 class TrainConfig(Config):
@@ -101,6 +101,8 @@ class TrainConfig(Config):
     eval_every: int | None = Field(default=None, ge=1)
     """Updates between two measurements of --heldout (50 if not given). The last update is always measured."""
 
+    stream: bool = False
+    """Keep tokenised pairs and reference in files of the cache, not in memory: same result, for more pairs than memory holds."""
     shard: bool = False
     """Under torchrun: each rank holds a part of weights, gradients and optimiser (FSDP2), in place of all of them."""
     rank_timeout: int = Field(default=1800, ge=1)
@@ -129,6 +131,10 @@ class TrainConfig(Config):
             if getattr(self, option) is not None and not any(option in loss_options(name) for name, _ in self.terms):
                 flag, known = option.replace("_", "-"), ", ".join(losses_with(option))
                 raise ConfigError(f"--{flag} does nothing in the loss {self.loss}; losses that use it: {known}")
+        if self.stream and any(name == "kto" for name, _ in self._parsed()):
+            raise ConfigError(
+                "--stream does not go with --loss kto, whose baseline pairs every prompt with another's answers"
+            )
         if self.load_in_4bit and self.objective == "reward":
             raise ConfigError("--load-in-4bit does not go with --objective reward; leave one of them out")
         if self.load_in_4bit and self.lora_rank is None:

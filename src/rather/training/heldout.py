@@ -12,12 +12,14 @@ from rather.errors import InputError
 from rather.formats import Refusal, Source, data_hash, load_examples, name_of, require_clean, rows_said, say_refused
 from rather.model import Renderer, TokenExample
 from rather.progress import say
+from rather.records import Prompt
 from rather.training.baseline import Baseline
-from rather.training.batches import Cut, own_cuts, shortest
+from rather.training.batches import Cut, own_cuts
 from rather.training.objective import Logps, Objective, joined
 from rather.training.prepare import tokenise_examples
 from rather.training.reference import Reference
 from rather.training.said import UNSAID, Said
+from rather.training.shelf import records_of, shortest
 from rather.training.step import MicroBatch, StepStats, flat, forward_of, logps_of
 from rather.training.together import without_gradient
 
@@ -50,7 +52,11 @@ def read_held_out(
     if not token_pairs:
         raise InputError(f"{name_of(source)}: no usable pair in {rows_said(rows)}")
     say_refused(refused, rows)
-    known, prompts = {item.record.text_id for item in trained}, {item.record.prompt for item in trained}
+    ours, asked = {item.record.text_id for item in token_pairs}, {item.record.prompt for item in token_pairs}
+    known, prompts = set[str](), set[Prompt]()
+    for record in records_of(trained):
+        known.update({record.text_id} & ours)
+        prompts.update({record.prompt} & asked)
     both = [item.record for item in token_pairs if item.record.text_id in known]
     if both:
         place = both[0].source or f"pair {both[0].id}"

@@ -22,7 +22,7 @@ from rather.progress import say, task
 from rather.rundir import atomic_file
 from rather.training.allocator import Heap, give_back_memory
 from rather.training.baseline import Baseline
-from rather.training.batches import Update, own_cuts, shortest
+from rather.training.batches import Update, own_cuts
 from rather.training.checkpoint import Best, Progress, drop_other_bests, save_best, save_checkpoint
 from rather.training.config import TrainConfig
 from rather.training.guards import Watch
@@ -34,6 +34,7 @@ from rather.training.objective import Logps, Objective, log_ratios_of
 from rather.training.reference import Reference
 from rather.training.said import UNSAID, Said
 from rather.training.schedule import learning_rate
+from rather.training.shelf import shortest
 from rather.training.step import MicroBatch, StepStats, train_step
 from rather.training.together import NonFinite
 from rather.training.track import Log
@@ -218,7 +219,8 @@ def run_updates(
         task("train", len(plan), done=done.step) as bar,
         _stop_signal(alone=ranks.size == 1) as stop,
     ):
-        for step, update in enumerate(plan[done.step :], start=done.step):
+        for step in range(done.step, len(plan)):
+            update = plan[step]
             if any(ranks.gathered(stop.is_set(), f"update {step + 1}")):
                 keep(step)
                 raise Interrupted(
@@ -255,7 +257,8 @@ def run_updates(
 
 
 def _non_finite(error: NonFinite, step: int, checkpoints: Path, token_pairs: Sequence[TokenExample]) -> NonFiniteLoss:
-    places = {item.record.id: item.record.source for item in token_pairs}
+    named_ids = set(error.ids)
+    places = {item.record.id: item.record.source for item in token_pairs if item.record.id in named_ids}
     named = ", ".join(f"{pair_id} ({places[pair_id] or 'no file'})" for pair_id in error.ids[:4])
     more = f" and {len(error.ids) - 4} more" if len(error.ids) > 4 else ""
     return NonFiniteLoss(

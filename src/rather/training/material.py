@@ -12,7 +12,7 @@ from rather.losses import FACTS
 from rather.model import Renderer, load_tokenizer, model_hash
 from rather.model.load import window_of
 from rather.training.baseline import Baseline
-from rather.training.batches import Update, all_updates
+from rather.training.batches import Plan
 from rather.training.config import TrainConfig
 from rather.training.heldout import HeldOutPairs, read_held_out
 from rather.training.mismatch import mismatched
@@ -20,6 +20,7 @@ from rather.training.objective import objective_of, try_out
 from rather.training.precision import require_possible
 from rather.training.prepare import Prepared, prepare
 from rather.training.said import require_both_sides, require_used
+from rather.training.shelf import records_of
 from rather.training.track import require_installed
 
 
@@ -42,10 +43,10 @@ class Material:
             found["reference"] = model_hash(self.reference)
         return found if self.measured is None else {**found, "heldout": self.measured.data_hash}
 
-    def plan(self, config: TrainConfig) -> list[Update]:
+    def plan(self, config: TrainConfig) -> Plan:
         """Which examples stand in which update."""
         pairs, batch = len(self.ready.token_pairs), config.batch_pairs
-        return list(all_updates(pairs, batch, epochs=config.epochs, seed=config.seed, shuffle=config.shuffle))
+        return Plan(pairs, batch, epochs=config.epochs, seed=config.seed, shuffle=config.shuffle)
 
 
 def read_material(
@@ -82,8 +83,9 @@ def read_material(
         intended=intended,
         allow=allow,
         thresholds=thresholds,
+        stream_for=model if config.stream else None,
     )
-    renderer.require_system_prompt_acts([item.record.prompt for item in ready.token_pairs])
+    renderer.require_system_prompt_acts(record.prompt for record in records_of(ready.token_pairs))
     measured = None
     if heldout is not None:
         measured = read_held_out(heldout, renderer, trained=ready.token_pairs, as_chat=as_chat, skip_bad=skip_bad)
@@ -92,7 +94,7 @@ def read_material(
 
 def seen_by(config: TrainConfig) -> tuple[object, ...]:
     """The options by which two runs see the same file differently."""
-    return config.max_length, config.system_prompt, config.objective
+    return config.max_length, config.system_prompt, config.objective, config.stream
 
 
 def require_runnable(config: TrainConfig, *, heldout: Source | None) -> None:
@@ -130,7 +132,7 @@ def _require_reference(model: str, reference: str, config: TrainConfig) -> None:
 def require_fit(material: Material, config: TrainConfig) -> None:
     """Raise ConfigError or InputError where these examples, this model and these options do not go together."""
     token_pairs = material.ready.token_pairs
-    records = [item.record for item in token_pairs]
+    records = records_of(token_pairs)
     require_used(records, config)
     if material.measured is not None:
         require_used([item.record for item in material.measured.token_pairs], config)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rather.model import Sample, TokenExample, completions, pack
 from rather.model.recompute import layers_kept
+from rather.training.shelf import counts_of
 
 # A micro-batch takes at most this share of what is free once weights, gradients and optimiser have their part.
 SHARE = 0.5
@@ -54,8 +55,8 @@ def bytes_per_token(
 ) -> float:
     """What a forward keeps for its backward, measured on the median pair; with layers that are computed again in the backward,
     what one of them then keeps besides."""
-    by_length = sorted(token_pairs, key=lambda item: item.tokens)
-    samples = by_length[len(by_length) // 2].samples
+    by_length = counts_of(token_pairs).argsort(kind="stable")
+    samples = token_pairs[int(by_length[len(by_length) // 2])].samples
     with layers_kept(model) as again:
         kept = _kept_bytes(model, samples, dtype=dtype, packed=packed, forward=forward)
     if dtype == torch.bfloat16:  # weights cast by autocast

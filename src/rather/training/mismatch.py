@@ -10,8 +10,9 @@ import torch
 from rather.distributed.ranks import ALONE, Ranks
 from rather.errors import ConfigError
 from rather.model import Sample, TokenExample, TokenList, completions
-from rather.training.batches import Update, own_cuts, shortest
+from rather.training.batches import Update, own_cuts
 from rather.training.reference import Reference
+from rather.training.shelf import shortest
 
 
 def mismatched(token_pairs: Sequence[TokenExample], *, max_length: int) -> list[TokenExample]:

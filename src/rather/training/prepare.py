@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from rather.formats import Refusal, Source, data_hash, load_examples, name_of, r
 from rather.model import Renderer, TokenExample, TokenPair
 from rather.progress import say
 from rather.records import Example, Pair
+from rather.training.shelf import records_of, shelved
 
 # Of a larger set training audits those of so many pairs that it takes seconds; `rather audit` looks at all.
 AUDITED = 20_000
@@ -26,15 +28,15 @@ MadeT = TypeVar("MadeT")
 class Prepared:
     """Pairs as they will be trained, what was refused on the way, and what the audit says."""
 
-    token_pairs: tuple[TokenExample, ...]
+    token_pairs: Sequence[TokenExample]
     refused: tuple[Refusal, ...]
     rows: int
     audit: Audit
 
-    @property
+    @cached_property
     def data_hash(self) -> str:
         """SHA-256 over the ids of the pairs in order: what is trained, wherever it was stored."""
-        return data_hash([item.record for item in self.token_pairs])
+        return data_hash(records_of(self.token_pairs))
 
 
 def tokenise(pairs: Sequence[Pair], renderer: Renderer) -> tuple[list[TokenPair], list[Refusal]]:
@@ -68,29 +70,39 @@ def prepare(
     intended: Sequence[str] = (),
     allow: Mapping[str, str] | None = None,
     thresholds: Path | None = None,
+    stream_for: str | None = None,
 ) -> Prepared:
-    """Read, tokenise and audit. Raises InputError for a bad row unless `skip_bad`, AuditStop on a stop finding."""
+    """Read, tokenise and audit. Raises InputError for a bad row unless `skip_bad`, AuditStop on a stop finding.
+
+    stream_for: a model, for which they are kept in a file of the cache, and not in memory.
+    """
     limits = Thresholds() if thresholds is None else Thresholds.read(thresholds)
-    records, refused, rows = load_examples(source, limit=limit, as_chat=as_chat)
+    if stream_for is not None:
+        found = shelved(source, renderer, model=stream_for, limit=limit, as_chat=as_chat)
+        token_pairs, refused, unfit, rows = found.token_pairs, found.refused, found.unfit, found.rows
+    else:
+        records, refused, rows = load_examples(source, limit=limit, as_chat=as_chat)
+        if not skip_bad:
+            require_clean(refused, rows)
+        token_pairs, unfit = tokenise_examples(records, renderer)
     if not skip_bad:
         require_clean(refused, rows)
-    token_pairs, unfit = tokenise_examples(records, renderer)
-    refused += unfit
+    refused = [*refused, *unfit]
     if not skip_bad:
         require_clean(refused, rows)
     if not token_pairs:
         first = f"; the first: {refused[0].place}: {refused[0].reason}" if refused else ""
         raise InputError(f"{name_of(source)}: no usable pair in {rows_said(rows)}{first}")
     say_refused(refused, rows)
-    if renderer.has_template and not all(item.record.is_chat for item in token_pairs):
+    if renderer.has_template and not all(record.is_chat for record in records_of(token_pairs)):
         say(
             "note: plain-text pairs are trained without the model's chat template; --as-chat makes each prompt a user turn"
         )
-    places, sample = by_prompt([item.record for item in token_pairs], AUDITED)
+    places, sample = by_prompt(records_of(token_pairs), AUDITED)
     looked_at = [token_pairs[place] for place in places]
     records = [item.record for item in looked_at]
     result = audit(records, intended=intended, tokenised=looked_at, allow=allow, thresholds=limits, sample=sample)
     for line in result.lines():
         say(line)
     require_no_stop(result)
-    return Prepared(tuple(token_pairs), tuple(refused), rows, result)
+    return Prepared(token_pairs, tuple(refused), rows, result)

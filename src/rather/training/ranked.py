@@ -38,7 +38,8 @@ def require_same(ranks: Ranks, facts: Mapping[str, Any]) -> None:
 
 def _require_used(config: TrainConfig) -> None:
     """Raise ConfigError for an option that cannot act here."""
-    if launched() is None:
+    launch = launched()
+    if launch is None or launch.size == 1:
         for option in ("shard", "rank_timeout"):
             if option in config.model_fields_set:
                 raise ConfigError(

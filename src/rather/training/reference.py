@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
-import os
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, repeat
 from pathlib import Path
 
+import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rather.distributed.ranks import ALONE, Ranks
-from rather.errors import RatherError, TrainError
+from rather.errors import TrainError
 from rather.model import Completions, TokenExample, completions
 from rather.model.catalog import cache_dir
-from rather.model.tensors import save_tensors
 from rather.progress import say, task
 from rather.records import NOUNS
-from rather.training.batches import Cut, shortest
+from rather.training.batches import Cut
+from rather.training.kept import MappedEntry, keep, read
+from rather.training.shelf import shortest
 
 # Raise it when the engine computes other values for the same input: entries of older versions are then not found.
 ENGINE = 2
 
-# Entries beyond this many bytes are dropped, the oldest first.
-CACHE_BYTES = 2 << 30
+# Values that are summed over ranks at a time, and examples that are looked at together.
+AT_ONCE, LOOKED_AT = 1 << 22, 4096
 
 
 @dataclass(frozen=True)
 class Reference:
     """Log-probabilities [C] of every completion token of N examples, answer after answer, with [R] token counts.
 
-    sizes: the answers of each example; None says two each, chosen before rejected.
+    sizes: the answers of each example; None says two each, chosen before rejected. The log-probabilities may be a file's, in the
+    machine's memory only where they are read; what is asked of them is on the device of the counts.
     """
 
     logp_C: Tensor
@@ -42,15 +46,39 @@ class Reference:
 
     def of(self, pairs: Sequence[int]) -> Completions:
         """Those of some pairs, in the order given."""
-        ends = self.tokens_R.cumsum(0)
-        begins = list(itertools.accumulate(self.sizes, initial=0)) if self.sizes else range(0, len(ends) + 2, 2)
+        device, begins = self.tokens_R.device, self._begins
         rows = torch.tensor(
-            [row for pair in pairs for row in range(begins[pair], begins[pair + 1])], device=ends.device
+            [row for pair in pairs for row in range(int(begins[pair]), int(begins[pair + 1]))], device=device
         )
         counts = self.tokens_R[rows]
-        logp_C = torch.cat([self.logp_C[ends[row] - self.tokens_R[row] : ends[row]] for row in rows.tolist()])
-        owner_C = torch.repeat_interleave(torch.arange(len(rows), device=ends.device), counts)
+        logp_C = torch.cat([self.logp_C[self._place(pair)] for pair in pairs]).to(device)
+        owner_C = torch.repeat_interleave(torch.arange(len(rows), device=device), counts)
         return Completions(logp_C, owner_C, counts)
+
+    def answers(self, pair: int) -> int:
+        """How many a pair, or a list, has."""
+        return int(self._begins[pair + 1] - self._begins[pair])
+
+    def put(self, pairs: Sequence[int], logp_C: Tensor) -> None:
+        """Write those of some pairs, in the order given."""
+        places = [self._place(pair) for pair in pairs]
+        parts = logp_C.split([place.stop - place.start for place in places])
+        for place, part in zip(places, parts, strict=True):
+            self.logp_C[place] = part
+
+    def _place(self, pair: int) -> slice:
+        first, end = self._begins[pair : pair + 2]
+        return slice(int(self._ends[first]), int(self._ends[end]))
+
+    @cached_property
+    def _begins(self) -> NDArray[np.int64]:
+        """The first answer of each example, and the end of all."""
+        return np.cumsum([0, *(self.sizes or (2,) * (len(self.tokens_R) // 2))])
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """The first token of each answer, and the end of all."""
+        return np.cumsum([0, *self.tokens_R.tolist()])
 
 
 def compute_reference(
@@ -62,101 +90,62 @@ def compute_reference(
     dtype: torch.dtype,
     packed: bool,
     ranks: Ranks = ALONE,
+    mapped: bool = False,
 ) -> Reference:
     """Take them from the cache, or compute them once, all ranks together, and keep them there for every later run, loss and β.
 
     cuts: of every rank the micro-batches of the first epoch. Pairs stand in them here too: a product's rounding depends on what
-    else is in it, and the first loss must be exactly the neutral one. weights: content hash of the model's files.
+    else is in it, and the first loss must be exactly the neutral one. weights: content hash of the model's files. mapped: not in
+    memory but in the cache's file; every machine then needs a cache of its own.
     An entry that is damaged or stands under a name that is not its content's is computed again.
     """
     key = _key(token_pairs, cuts, weights, model, dtype, packed)
     file = cache_dir() / "references" / f"{key}.safetensors"
     device = next(model.parameters()).device
-    counts = [sample.completion_tokens for item in token_pairs for sample in item.samples]
-    tokens_R = torch.tensor(counts, device=device)
+    counts = array("q", (sample.completion_tokens for item in token_pairs for sample in item.samples))
+    total, tokens_R = sum(counts), torch.tensor(np.frombuffer(counts, np.int64), device=device)
     sizes = tuple(len(item.samples) for item in token_pairs)
-    noun = NOUNS[token_pairs[0].record.kind]
-    kept = ranks.of_first(lambda: _read(file, key, sum(counts)), "the kept reference")
+    kept = _kept(file, key, total, ranks, mapped=mapped)
     if kept is not None:
-        say(f"reference: {len(token_pairs):,} {noun} from the cache")
-        return Reference(kept.to(device), tokens_R, sizes)
+        say(f"reference: {len(token_pairs):,} {NOUNS[token_pairs[0].record.kind]} from the cache")
+        return Reference(kept if mapped else kept.to(device), tokens_R, sizes)
+    entry = MappedEntry(file, key, total) if mapped else None
+    found = Reference(torch.zeros(total, device=device) if entry is None else entry.values, tokens_R, sizes)
     mine = cuts[ranks.rank]
     idle = max(map(len, cuts)) - len(mine) if ranks.sharded else 0
-    parts: dict[int, Tensor] = {}
     with torch.no_grad(), task("reference", sum(map(len, mine))) as bar:
-        for cut in (*mine, *[()] * idle):
+        for cut in chain(mine, repeat((), idle)):
             items = [token_pairs[index] for index in cut] or [shortest(token_pairs)]
             samples = [sample for item in items for sample in item.samples]
-            found = completions(model, samples, dtype=dtype, packed=packed)
-            lengths = [sum(sample.completion_tokens for sample in item.samples) for item in items]
-            parts |= zip(cut, found.logp_C.split(lengths), strict=False)
+            made = completions(model, samples, dtype=dtype, packed=packed).logp_C
+            if cut:
+                found.put(cut, made)
             bar.advance(len(cut))
-    parts = _of_all(ranks, parts, device)
-    logp_C = torch.cat([parts[index] for index in range(len(parts))])
-    reference = Reference(logp_C, tokens_R, sizes)
-    _require_finite(reference, token_pairs)
-    if ranks.first:
-        _keep(file, key, logp_C)
-    return reference
-
-
-def _of_all(ranks: Ranks, parts: dict[int, Tensor], device: torch.device) -> dict[int, Tensor]:
-    """What every rank has computed, by example."""
-    if ranks.size == 1:
-        return parts
-    lengths = {index: len(part) for index, part in parts.items()}
-    values = torch.cat([part.cpu() for part in parts.values()]) if parts else torch.empty(0)
-    found: dict[int, Tensor] = {}
-    for theirs, given in ranks.gathered((lengths, values), "the reference"):
-        found |= zip(theirs, given.to(device).split(list(theirs.values())), strict=True)
+    # A rank has zeros for what others have computed, so that the sum over ranks is theirs to the last bit.
+    for start in range(0, total if ranks.size > 1 else 0, AT_ONCE):
+        ranks.sum_([found.logp_C[start : start + AT_ONCE]], "the reference")
+    _require_finite(found, token_pairs)
+    if entry is not None:
+        entry.keep()
+    elif ranks.first:
+        keep(file, key, found.logp_C)
     return found
 
 
-def _keep(file: Path, key: str, logp_C: Tensor) -> None:
-    """A cache that cannot be written costs the next run time and this one nothing."""
-    values = logp_C.cpu()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_suffix(f".{os.getpid()}.part")  # two runs may write the same entry at once
-        save_tensors({"logps": values}, scratch, metadata={"key": key, "sha256": _checksum(values)})
-        scratch.replace(file)
-        _prune(file.parent, keep=file)
-    except (OSError, RatherError) as error:
-        say(f"note: the reference is not kept for later runs: {error}")
-
-
-def _read(file: Path, key: str, tokens: int) -> Tensor | None:
-    if not file.is_file():
-        return None
-    try:
-        with safe_open(file, framework="pt") as stored:
-            known, values = stored.metadata() or {}, stored.get_tensor("logps")
-    except (SafetensorError, OSError) as error:
-        say(f"note: {file} is damaged ({error}); the reference is computed again")
-        return None
-    if known.get("key") != key or known.get("sha256") != _checksum(values) or values.shape != (tokens,):
-        say(f"note: {file} is not what its name says; the reference is computed again")
-        return None
-    return values
-
-
-def _checksum(values: Tensor) -> str:
-    return hashlib.sha256(values.contiguous().numpy().tobytes()).hexdigest()
-
-
-def _prune(folder: Path, *, keep: Path) -> None:
-    total = 0
-    for entry in sorted(folder.glob("*.safetensors"), key=lambda entry: entry.stat().st_mtime, reverse=True):
-        total += entry.stat().st_size
-        if total > CACHE_BYTES and entry != keep:
-            entry.unlink(missing_ok=True)
+def _kept(file: Path, key: str, tokens: int, ranks: Ranks, *, mapped: bool) -> Tensor | None:
+    """What an earlier run has kept: the first rank's, given to all; mapped, that of each rank's own cache, where all have it."""
+    if not mapped:
+        return ranks.of_first(lambda: read(file, key, tokens), "the kept reference")
+    mine = read(file, key, tokens)
+    return mine if all(ranks.gathered(mine is not None, "the kept reference")) else None
 
 
 def _require_finite(reference: Reference, token_pairs: Sequence[TokenExample]) -> None:
-    each = torch.isfinite(reference.of(range(len(token_pairs))).sums()).split(
-        [len(item.samples) for item in token_pairs]
-    )
-    bad = [index for index, finite in enumerate(each) if not finite.all()]
+    bad: list[int] = []
+    for start in range(0, len(token_pairs), LOOKED_AT):
+        places = range(start, min(start + LOOKED_AT, len(token_pairs)))
+        finite = torch.isfinite(reference.of(places).sums()).split([reference.answers(place) for place in places])
+        bad += [place for place, each in zip(places, finite, strict=True) if not each.all()]
     if bad:
         first = token_pairs[bad[0]].record
         raise TrainError(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ from rather.rundir import (
 from rather.training.adapter import add_lora
 from rather.training.allocator import give_back_memory, keep_freed_memory
 from rather.training.baseline import Baseline
-from rather.training.batches import Update, cuts_of_ranks
+from rather.training.batches import Cut, Update, cuts_of_ranks
 from rather.training.checkpoint import (
     Progress,
     latest_checkpoint,
@@ -74,6 +75,7 @@ from rather.training.saving import (
     keep_models,
     last_checkpoint,
 )
+from rather.training.shelf import records_of
 from rather.training.track import tracked
 
 
@@ -166,7 +168,6 @@ def _train(run: RunDir, material: Material, config: TrainConfig, ranks: Ranks) -
         sweep_scratch(run.path / CHECKPOINTS)
     objective = objective_of(config)
     baseline = Baseline.of(objective)
-    every = _answers(material)
     reward = config.objective == "reward"
     loaded, policy = _policy(material, config)
     say(device_said(loaded.model.device) + (f", {ranks.size} ranks" if ranks.size > 1 else ""))
@@ -182,7 +183,8 @@ def _train(run: RunDir, material: Material, config: TrainConfig, ranks: Ranks) -
         )
     trainable = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     ranks.copy_first_([parameter.data for parameter in trainable], "the weights that all begin with")
-    packs = scores_pack(policy, every, dtype=dtype) if reward else packing_is_exact(policy, every, dtype=dtype)
+    ends = _ends(material)
+    packs = scores_pack(policy, ends, dtype=dtype) if reward else packing_is_exact(policy, ends, dtype=dtype)
     packed = all(ranks.gathered(packs, "whether the model packs"))
     plan = material.plan(config)
     checkpoint = ranks.of_first(lambda: latest_checkpoint(run.path / CHECKPOINTS), "the last checkpoint")
@@ -206,15 +208,25 @@ def _train(run: RunDir, material: Material, config: TrainConfig, ranks: Ranks) -
             shard(whole)
         trainable = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     optimizer = optimizer_of(config, trainable)
-    first_epoch = plan[: len(plan) // config.epochs]
 
-    def reference_of(items: Sequence[TokenExample], updates: Sequence[Update] = first_epoch) -> Reference:
-        each = [cuts_of_ranks(update, items, ranks=ranks, token_budget=budget) for update in updates]
-        cuts = [[cut for dealt in each for cut in dealt[rank]] for rank in range(ranks.size)]
+    def reference_of(items: Sequence[TokenExample], updates: Iterable[Update] | None = None) -> Reference:
+        cuts: list[list[Cut]] = [[] for _ in range(ranks.size)]
+        for update in islice(plan, plan.per_epoch) if updates is None else updates:
+            for own, dealt in zip(cuts, cuts_of_ranks(update, items, ranks=ranks, token_budget=budget), strict=True):
+                own += dealt
         weights = run.identity["inputs"]["model" if material.reference is None else "reference"]
         # Another model is in memory for as long as it is asked, and no longer.
         asked = policy if material.reference is None else _other_model(material.reference, config, ranks)
-        return compute_reference(asked, items, cuts, weights=weights, dtype=dtype, packed=packed, ranks=ranks)
+        return compute_reference(
+            asked,
+            items,
+            cuts,
+            weights=weights,
+            dtype=dtype,
+            packed=packed,
+            ranks=ranks,
+            mapped=config.stream and updates is None,
+        )
 
     mismatch = None
     if baseline.kept_for == "kto":
@@ -227,7 +239,7 @@ def _train(run: RunDir, material: Material, config: TrainConfig, ranks: Ranks) -
             measured.token_pairs,
             None if reward else reference_of(measured.token_pairs, whole),
             config.eval_every or EVERY,
-            Said.by([item.record for item in measured.token_pairs], device=loaded.model.device),
+            Said.by(records_of(measured.token_pairs), device=loaded.model.device),
         )
     learner = Learner(
         policy=policy,
@@ -241,7 +253,7 @@ def _train(run: RunDir, material: Material, config: TrainConfig, ranks: Ranks) -
         dtype=dtype,
         packed=packed,
         token_budget=budget,
-        said=Said.by([item.record for item in ready.token_pairs], device=loaded.model.device),
+        said=Said.by(records_of(ready.token_pairs), device=loaded.model.device),
         moving=_moving_reference(policy, config),
         mismatch=mismatch,
         held_out=held_out,
@@ -285,10 +297,24 @@ def _train(run: RunDir, material: Material, config: TrainConfig, ranks: Ranks) -
     return ranks.of_first(lambda: _result(run), "the model is saved")
 
 
-def _answers(material: Material) -> list[tuple[Sample, ...]]:
+def _answers(material: Material) -> Iterator[tuple[Sample, ...]]:
     """The answers of every example, held-out ones too."""
     measured = material.measured.token_pairs if material.measured else ()
-    return [item.samples for item in (*material.ready.token_pairs, *measured)]
+    return (item.samples for item in chain(material.ready.token_pairs, measured))
+
+
+def _ends(material: Material) -> list[tuple[Sample, ...]]:
+    """Of these the shortest and the longest."""
+    found: list[tuple[int, tuple[Sample, ...]]] = []
+    for samples in _answers(material):
+        size = sum(len(sample.tokens) for sample in samples)
+        if not found:
+            found = [(size, samples)] * 2
+        elif size < found[0][0]:
+            found[0] = size, samples
+        elif size >= found[1][0]:
+            found[1] = size, samples
+    return [samples for _, samples in found]
 
 
 def _policy(material: Material, config: TrainConfig, *, device: str | None = None) -> tuple[Loaded, torch.nn.Module]:
@@ -296,7 +322,7 @@ def _policy(material: Material, config: TrainConfig, *, device: str | None = Non
     held_in, reward = weights_dtype(config, pick_device()), config.objective == "reward"
     if reward:
         loaded = load_reward(material.model, seed=config.seed, dtype=held_in, device=device)
-        set_padding(loaded, [sample for answers in _answers(material) for sample in answers])
+        set_padding(loaded, chain.from_iterable(_answers(material)))
     else:
         loaded = load(material.model, dtype=held_in, in_4bit=config.load_in_4bit, device=device)
     if config.lora_rank is None:

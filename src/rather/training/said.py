@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,17 +36,25 @@ class Said:
     desirable: Tensor | None = None
 
     @classmethod
-    def by(cls, records: Sequence[Example], *, device: torch.device) -> Said:
-        """What `records` say; one that does not say it has the neutral value beside those that do."""
-        found = {}
-        for field, name, neutral in _FIELDS:
-            values = [getattr(record, field, None) for record in records]
-            if any(value is not None for value in values):
-                filled = [neutral if value is None else value for value in values]
-                found[name] = torch.tensor(filled, dtype=torch.float32, device=device)
-        labels = [record.label for record in records if isinstance(record, Single)]
+    def by(cls, records: Iterable[Example], *, device: torch.device) -> Said:
+        """What `records` say; one that does not say it has the neutral value beside those that do. Read in one pass."""
+        columns = [array("d") for _ in _FIELDS]
+        said, labels = set[str](), bytearray()
+        for record in records:
+            for column, (field, name, neutral) in zip(columns, _FIELDS, strict=True):
+                value = getattr(record, field, None)
+                column.append(neutral if value is None else value)
+                if value is not None:
+                    said.add(name)
+            if isinstance(record, Single):
+                labels.append(record.label)
+        found = {
+            name: torch.tensor(np.frombuffer(column), dtype=torch.float32, device=device)
+            for column, (_, name, _) in zip(columns, _FIELDS, strict=True)
+            if name in said
+        }
         if labels:
-            found["desirable"] = torch.tensor(labels, device=device)
+            found["desirable"] = torch.tensor(np.frombuffer(labels, np.bool_), device=device)
         return cls(**found)
 
     def of(self, examples: Sequence[int]) -> Said:
@@ -75,8 +85,13 @@ def require_used(records: Sequence[Example], config: TrainConfig) -> None:
     for name in names:
         if kind not in _KINDS[FACTS[name].input]:
             raise ConfigError(_unfit(name, kind))
+    firsts: dict[str, Example] = {}
+    for record in records:
+        for field, _, _ in _FIELDS:
+            if field not in firsts and getattr(record, field, None) is not None:
+                firsts[field] = record
     for field, said, _ in _FIELDS:
-        first = next((record for record in records if getattr(record, field, None) is not None), None)
+        first = firsts.get(field)
         takers = losses_taking(said)
         used = all(name in takers for name in names) if said == "weight" else any(name in takers for name in names)
         if first is not None and not used:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, overload
 
 import numpy as np
@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 
 _BATCH = 8192
 _KINDS: dict[Kind, type[Example]] = {"pair": Pair, "list": RankedList, "sample": Single}
-_SCHEMA = pa.schema([
+SCHEMA = pa.schema([
     ("prompt", pa.large_string()),
     ("answers", pa.list_(pa.large_string())),
     ("said", pa.string()),
@@ -32,18 +32,26 @@ class Packed(Sequence[Example]):
     """Records of one kind, as a sequence. Those that come out are equal to those that went in."""
 
     def __init__(self, records: Iterable[Example]) -> None:
-        self._batches: list[pa.RecordBatch] = []
-        self._starts = [0]
-        self.kind: Kind = "pair"
+        self._keep([], "pair")
         stream = iter(records)
+        batches: list[pa.RecordBatch] = []
         while batch := list(islice(stream, _BATCH)):
+            batches.append(batch_of(batch))
             self.kind = batch[0].kind
-            rows = [_row(record) for record in batch]
-            columns = [
-                pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _SCHEMA, strict=True)
-            ]
-            self._batches.append(pa.record_batch(columns, schema=_SCHEMA))
-            self._starts.append(self._starts[-1] + len(batch))
+        self._keep(batches, self.kind)
+
+    @classmethod
+    def of_batches(cls, batches: Sequence[pa.RecordBatch], kind: Kind) -> Packed:
+        """Those that `batch_of` made, as a file may have kept them: all of one size but the last. Nothing is copied."""
+        made = cls.__new__(cls)
+        made._keep(batches, kind)
+        return made
+
+    def _keep(self, batches: Sequence[pa.RecordBatch], kind: Kind) -> None:
+        self._batches = list(batches)
+        self.kind: Kind = kind
+        self._starts = [0, *accumulate(len(batch) for batch in batches)]
+        self._size = len(batches[0]) if batches else _BATCH
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -57,7 +65,7 @@ class Packed(Sequence[Example]):
             return [self[place] for place in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
             raise IndexError(f"no record {index} of {len(self)}")
-        number, place = divmod(int(index) % len(self), _BATCH)
+        number, place = divmod(int(index) % len(self), self._size)
         batch = self._batches[number]
         return self._record(*(column[place].as_py() for column in batch.columns))
 
@@ -123,6 +131,13 @@ class Packed(Sequence[Example]):
             case "sample":
                 (given["completion"],) = answers
         return _KINDS[self.kind].model_construct(**given)
+
+
+def batch_of(records: Sequence[Example]) -> pa.RecordBatch:
+    """Records of one kind as columns."""
+    rows = [_row(record) for record in records]
+    columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), SCHEMA, strict=True)]
+    return pa.record_batch(columns, schema=SCHEMA)
 
 
 def content_of(record: Example) -> tuple[str, Sequence[str], int, float | None]:
