@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rather.docs import checks, evaluation, formats, generation, judges, looping, losses, pairing, training
+from rather.docs import (
+    checks,
+    commands,
+    configs,
+    evaluation,
+    formats,
+    generation,
+    judges,
+    looping,
+    losses,
+    pairing,
+    python,
+    runs,
+    training,
+)
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -18,6 +32,10 @@ PAGES = {
     "checks.md": checks.page,
     "evaluation.md": evaluation.page,
     "loop.md": looping.page,
+    "cli.md": commands.page,
+    "config.md": configs.page,
+    "api.md": python.page,
+    "runs.md": runs.page,
 }
 
 
