@@ -18,8 +18,6 @@ from rather.errors import RatherError
 
 def page() -> str:
     """The page. Raises RatherError for a command or an option without a word of help."""
-    for module in dict.fromkeys(VERBS.values()):
-        import_module(module)
     sections = "\n\n".join(_section(path, command) for path, command in commands())
     return f"""# Commands
 
@@ -35,6 +33,8 @@ command then goes on. `rather --version` says the version.
 
 def commands() -> Iterator[tuple[str, App]]:
     """`rather VERB …` and its app, for every verb and what is under it."""
+    for module in dict.fromkeys(VERBS.values()):
+        import_module(module)
     for verb in sorted(VERBS):
         yield from _under(f"rather {verb}", app[verb])
 

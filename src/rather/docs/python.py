@@ -44,9 +44,9 @@ same names and parameters; options are given by name (`rather.train(…, beta=0.
 ```python
 import rather
 
-pairs = rather.read_pairs("pairs.jsonl")            # what is usable, and what was refused and why
+pairs = rather.read_pairs("pairs.jsonl")  # what is usable, and what was refused and why
 print(len(pairs.records), len(pairs.refused))
-print(rather.audit("pairs.jsonl").verdict)          # pass, warn or stop
+print(rather.audit("pairs.jsonl").verdict)  # pass, warn or stop
 ```
 
 ## Verbs
