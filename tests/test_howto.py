@@ -1,7 +1,8 @@
 """The how-to and concept pages: every block of commands is run as it stands there, or says why not, and is counted.
 
-What stands behind the language of a block says what becomes of it: nothing (it is run), `slow: why` (run by `make test-slow`), or
-`no-run: why`. Options of all commands in all pages, run or not, are held against the command line.
+What stands in a comment above a block says what becomes of it: nothing (it is run), `slow: why` (run by `make test-slow`), or
+`no-run: why`. (Behind the language of the fence the site would take it for text.) Options of all commands in all pages, run or
+not, are held against the command line.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*(DOCS / "howto").glob("*.md"), *(DOCS / "concepts").glob("*.md")])
 QUICK = {"bradley-terry-to-dpo", "log-probabilities", "from-trl"}  # the others start many processes
-BLOCK = re.compile(r"^```(bash|sh|python)(?: +(slow|no-run): ([^\n]+))?\n(.*?)^```", flags=re.S | re.M)
+BLOCK = re.compile(r"(?:^<!-- (slow|no-run): ([^\n]+) -->\n)?^```(bash|sh|python)\n(.*?)^```", flags=re.S | re.M)
 WORDS = ("Why is the sky blue at noon", "and red in the evening", "when the sun stands low over the sea")
 
 
@@ -45,7 +46,7 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     found = BLOCK.findall(page.read_text(encoding="utf-8"))
-    return [Block(language, kind or "run", why, text) for language, kind, why, text in found]
+    return [Block(language, kind or "run", why, text) for kind, why, language, text in found]
 
 
 def test_no_block_is_passed_over() -> None:

@@ -66,6 +66,12 @@ def test_what_would_be_fetched_is_found() -> None:
     assert STYLED.findall("@import 'https://a/b.css'")
 
 
+def test_every_fence_is_a_block_of_code(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        text = re.sub(r"<(pre|code|script)\b.*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.S)
+        assert "```" not in text, page
+
+
 def test_formulas_become_mathml(site: Path) -> None:
     with_formulas = [page for page in site.rglob("*.html") if "<math" in page.read_text(encoding="utf-8")]
     assert {page.name for page in with_formulas} >= {"bradley-terry-to-dpo.html"}
