@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test fuzz test-slow lint format docs clean help
+.PHONY: demo test fuzz test-slow lint format docs site clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,10 @@ $(VENV)/.train: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.train
 	$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.train
+	$(PIP) --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.test
@@ -51,5 +55,8 @@ format: $(VENV)/.lint ## rewrite the code in the house style
 docs: $(VENV)/.train ## write the pages that are generated from the code
 	$(BIN)/python -m rather.docs
 
+site: $(VENV)/.docs ## build the docs site into site/; open site/index.html
+	$(BIN)/zensical build --strict --clean
+
 clean: ## remove what make made; runs/ and the model cache stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .cache build dist site

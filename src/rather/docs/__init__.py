@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rather.docs import checks, evaluation, formats, generation, judges, looping, losses, pairing, planning, training
+from rather.docs import (
+    checks,
+    commands,
+    configs,
+    evaluation,
+    formats,
+    generation,
+    judges,
+    looping,
+    losses,
+    pairing,
+    planning,
+    python,
+    runs,
+    training,
+)
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -19,6 +34,10 @@ PAGES = {
     "checks.md": checks.page,
     "evaluation.md": evaluation.page,
     "loop.md": looping.page,
+    "cli.md": commands.page,
+    "config.md": configs.page,
+    "api.md": python.page,
+    "runs.md": runs.page,
 }
 
 

@@ -71,7 +71,8 @@ class Reading:
 def iter_examples(source: str | Path, *, format: str | None = None) -> Stream[Example]:
     """The pairs, ranked lists or single answers of a source in its order, and a Refusal in the place of each unusable row.
 
-    A source is a file, a glob ("parts/*.jsonl.gz"), a step's folder with a pairs.jsonl, or a data set (`hf:org/name:split`).
+    source: a file, a glob ("parts/*.jsonl.gz"), a step's folder with a pairs.jsonl, or a data set (`hf:org/name:split`).
+    format: name of its form, where it shall not be recognised by the first row.
     Raises InputError where it cannot be read as a whole, or its first row is of no known form.
     """
     return Stream(source, READERS, no_example, format=format, inside=("pairs.jsonl",))
@@ -80,6 +81,7 @@ def iter_examples(source: str | Path, *, format: str | None = None) -> Stream[Ex
 def read_pairs(path: str | Path, *, limit: int | None = None, format: str | None = None) -> Reading:
     """Read a source of pairs, ranked lists or single answers, whichever its first row is; stop after `limit` usable ones.
 
+    path: a source as for `iter_examples`.
     Refused rows are listed, never raised: `require_clean` does that.
     Raises InputError where the file as a whole cannot be read, or its first row is of no known form.
     """

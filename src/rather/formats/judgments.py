@@ -40,7 +40,7 @@ def iter_judgments(
 ) -> Stream[Judgment]:
     """The judgments of a source in its order, and a Refusal in the place of each row, or part of one, that cannot be used.
 
-    A source is a file, a glob, a step's folder with a judgments.jsonl, or a data set (`hf:org/name`).
+    path: a file, a glob, a step's folder with a judgments.jsonl, or a data set (`hf:org/name`).
     quick: form → what is asked first for each of its rows; a row that it takes is not given again.
     labels: also pairs, ranked lists and single answers, as what their labels say.
     Raises InputError where it cannot be read as a whole, or its first row is of no known form.

@@ -39,6 +39,8 @@ def read_votes(
 ) -> Iterator[Comparison | Refusal]:
     """Every vote as a comparison in the order of its file, and a Refusal for each that cannot be used. Holds the pairs in memory.
 
+    pairs: the answers, two a row with an id.
+    votes: who voted for which side of which id.
     judge: who voted, where the votes have no column `worker`, `judge` or `annotator`. by: what kind of judge, where they have no
     column `by`; a person if nobody says.
     Raises InputError where a file as a whole cannot be read, ConfigError where nobody says who voted, or two do.

@@ -32,7 +32,7 @@ _BATCH = 1024
 
 
 def write_pairs(path: str | Path, pairs: Iterable[Pair] | Iterable[RankedList] | Iterable[Single]) -> None:
-    """Write pairs (or ranked lists, or single answers) in the native form; the name's ending tells the container. Atomic.
+    """Write `pairs` (or ranked lists, or single answers) to `path` in the native form; its ending tells the container. Atomic.
 
     Raises InputError for a name of no known ending, where Parquet is to hold both text prompts and conversations, and where a
     table is to hold what is not text.
