@@ -25,13 +25,13 @@ def test_without_ray_nothing_is_wanted() -> None:
 
 
 def test_an_address_alone_does_nothing() -> None:
-    with pytest.raises(ConfigError, match="^--ray-address does nothing without --ray"):
+    with pytest.raises(ConfigError, match=r"^--ray-address does nothing without --ray"):
         wanted(None, "auto")
 
 
 @pytest.mark.parametrize("workers", [0, -1])
 def test_too_few_workers(workers: int) -> None:
-    with pytest.raises(ConfigError, match=f"^--ray {workers}: must be 1 or more$"):
+    with pytest.raises(ConfigError, match=rf"^--ray {workers}: must be 1 or more$"):
         wanted(workers, None)
 
 
@@ -73,13 +73,13 @@ def test_a_port_where_nobody_listens() -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         began = time.monotonic()
-        with pytest.raises(ClusterError, match=f"^no Ray cluster answers at 127.0.0.1:{port} "):
+        with pytest.raises(ClusterError, match=rf"^no Ray cluster answers at 127.0.0.1:{port} "):
             _reach(f"127.0.0.1:{port}")
         assert time.monotonic() - began < cluster.REACH_SECONDS
 
 
 def test_a_cluster_that_is_too_small() -> None:
-    with pytest.raises(ClusterError, match="^--ray 4: the cluster has 3 CPUs"):
+    with pytest.raises(ClusterError, match=r"^--ray 4: the cluster has 3 CPUs"):
         _enough(Wanted(4, "auto"), {"CPU": 3.0})
 
 
@@ -87,7 +87,7 @@ def test_each_model_gets_a_gpu_where_there_are_any(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("RATHER_DEVICE", raising=False)
     assert not wants_gpu({"CPU": 8.0}, 4)
     assert wants_gpu({"CPU": 8.0, "GPU": 4.0}, 4)
-    with pytest.raises(ClusterError, match="^--ray 4: the cluster has 1 GPU for them"):
+    with pytest.raises(ClusterError, match=r"^--ray 4: the cluster has 1 GPU for them"):
         wants_gpu({"CPU": 8.0, "GPU": 1.0}, 4)
     monkeypatch.setenv("RATHER_DEVICE", "cpu")
     assert not wants_gpu({"CPU": 8.0, "GPU": 1.0}, 4)
@@ -116,5 +116,5 @@ def test_events_are_judged_together(write_file: WriteFile, tmp_path: Path) -> No
     from rather import judge
 
     file = write_file([{"prompt": "Which?"}], "log.jsonl")
-    with pytest.raises(ConfigError, match="^--ray does nothing with behaviour"):
+    with pytest.raises(ConfigError, match=r"^--ray does nothing with behaviour"):
         judge(file, by=["behaviour"], out=tmp_path / "out", ray=1)

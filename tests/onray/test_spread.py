@@ -88,7 +88,7 @@ def test_what_a_worker_opens_it_keeps(workers: Workers) -> None:
 
 def test_an_error_is_raised_behind_the_results_before_it(workers: Workers) -> None:
     found = []
-    with pytest.raises(InputError, match="^file:18: is bad$"):
+    with pytest.raises(InputError, match=r"^file:18: is bad$"):
         found.extend(workers.each(refusing_18, NUMBERS, block=4, model=False))
     assert found == [(number, number) for number in range(18)]
 
@@ -110,5 +110,5 @@ def test_a_dead_worker_loses_nothing_and_repeats_its_block(
 
 
 def test_what_kills_every_worker_ends(workers: Workers) -> None:
-    with pytest.raises(ClusterError, match=f"a worker died {1 + RETRIES} times at the same 4 .* behind the first 16"):
+    with pytest.raises(ClusterError, match=rf"a worker died {1 + RETRIES} times at the same 4 .* behind the first 16"):
         list(workers.each(dying_at_17, NUMBERS, block=4, model=False))

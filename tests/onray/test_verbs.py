@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 import rather
 from rather.rundir import read_manifest
@@ -70,3 +71,83 @@ def test_judgments_by_models_are_the_same(kind: str, tiny: Path, write_file: Wri
         except rather.RatherError as error:  # a tiny model orders nothing: on a cluster it says so, too
             outcomes.append(str(error))
     assert outcomes[0] == outcomes[1]
+
+
+def test_findings_are_the_same(write_file: WriteFile, tmp_path: Path) -> None:
+    rows = [
+        {
+            "prompt": f"Question {number}?",
+            "chosen": "yes indeed " * (1 + number % 5),
+            "rejected": "no " * (1 + number % 3),
+        }
+        for number in range(60)
+    ]
+    file = write_file(rows)
+    alone = rather.audit(file, out=tmp_path / "alone")
+    spread = rather.audit(file, out=tmp_path / "spread", ray=2)
+    assert spread == alone
+    assert (tmp_path / "spread" / "audit.json").read_bytes() == (tmp_path / "alone" / "audit.json").read_bytes()
+
+
+PAIRS: list[Any] = [
+    {
+        "prompt": [{"role": "user", "content": f"Question {number}?"}],
+        "chosen": "yes " * (number % 5 + 1),
+        "rejected": "no " * (number % 7 + 1),
+    }
+    for number in range(11)
+]
+TRAIN: dict[str, Any] = {
+    "dtype": "fp32", "lr": 1e-3, "epochs": 2, "batch_pairs": 4, "save_every": 2, "allow": {"all": "random pairs are few"},
+}  # fmt: skip
+
+
+def largest_difference(a: Path, b: Path) -> float:
+    one, two = load_file(a / "model.safetensors"), load_file(b / "model.safetensors")
+    assert one.keys() == two.keys()
+    return max(float((one[name] - two[name]).abs().max()) for name in one)
+
+
+def test_two_ranks_train_the_same_model(
+    tiny: Path, write_file: WriteFile, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_file(PAIRS)
+    alone = rather.train(file, model=str(tiny), out=tmp_path / "alone", **TRAIN)
+    capsys.readouterr()
+    spread = rather.train(file, model=str(tiny), out=tmp_path / "spread", ray=2, **TRAIN)
+    assert spread.updates == alone.updates == 6
+    assert largest_difference(spread.model, alone.model) < 1e-5
+    assert "2 ranks" in capsys.readouterr().err  # what rank 0 says is said here
+    assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".rather-ray-")] == []
+
+
+def test_what_a_rank_raises_is_raised_once_and_not_tried_again(
+    write_file: WriteFile, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(rather.RatherError, match="nowhere"):
+        rather.train(write_file(PAIRS), model="/nowhere", out=tmp_path / "out", ray=2, **TRAIN)
+    assert "started again" not in capsys.readouterr().err
+
+
+def test_from_questions_to_a_model(tiny: Path, write_file: WriteFile, tmp_path: Path) -> None:
+    """Every step on the cluster, and every step in one process: the same files, and the same weights within 1e-5."""
+    questions = write_file(QUESTIONS)
+    models = []
+    for name, more in (("alone", {}), ("spread", {"ray": 2})):
+        out = tmp_path / name
+        answers = rather.generate(
+            questions,
+            model=str(tiny),
+            out=out / "answers",
+            n=4,
+            temperature=1.0,
+            max_new_tokens=12,
+            dtype="fp32",
+            **more,
+        )
+        judged = rather.judge(answers.responses, by=["length"], out=out / "judged", **more)
+        paired = rather.pair(judged.judgments, out=out / "pairs")
+        models.append(rather.train(paired.pairs, model=str(tiny), out=out / "trained", **TRAIN, **more).model)
+    for step in ("answers/responses.jsonl", "judged/judgments.jsonl", "pairs/pairs.jsonl"):
+        assert (tmp_path / "spread" / step).read_bytes() == (tmp_path / "alone" / step).read_bytes(), step
+    assert largest_difference(*models) < 1e-5

@@ -17,6 +17,7 @@ from rather.errors import ConfigError, InputError
 from rather.formats import Refusal, require_clean, say_refused, write_jsonl, write_pairs, write_refused
 from rather.formats.questions import Placed, as_chat, iter_questions
 from rather.formats.responses import NAME, iter_responses, response_rows
+from rather.formats.sources import files_of
 from rather.generation import BACKENDS
 from rather.generation.answering import Answerer
 from rather.generation.config import NEUTRAL_OPTIONS, GenerateConfig
@@ -35,6 +36,7 @@ from rather.records.base import usable
 from rather.rundir import (
     RunDir,
     hash_file,
+    hash_files,
     open_run,
     peak_memory_gb,
     read_manifest,
@@ -128,11 +130,16 @@ def _inputs(
     backend: ModuleType, files: Mapping[str, str | Path | None], models: Sequence[str | None]
 ) -> dict[str, str]:
     """What the answers depend on, by content."""
-    found = {name: hash_file(Path(file)) for name, file in files.items() if file is not None}
+    found = {name: _hash_of(file) for name, file in files.items() if file is not None}
     for model in dict.fromkeys(models):
         if model is not None:
             found |= backend.inputs(model)
     return found
+
+
+def _hash_of(source: str | Path) -> str:
+    files = files_of(source)
+    return hash_file(files[0]) if len(files) == 1 else hash_files(files)
 
 
 def _result(out: Path, figures: dict[str, Any]) -> Generated:

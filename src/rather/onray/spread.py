@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, Self, TypeVar
 
-from rather.errors import ClusterError, RatherError
+from rather.errors import ClusterError
+from rather.onray.carried import Failed
 from rather.onray.cluster import Wanted, connected, first_line, wants_gpu
 from rather.onray.once import keep
 from rather.progress import say
@@ -77,11 +77,7 @@ class Workers:
             for place, result in found:
                 yield start + place, result
             if failed is not None:
-                raise _raised(*failed)
-
-
-Failed = tuple[bytes | None, str]
-"""What was raised, pickled, if it can be; and its trace."""
+                raise failed.error()
 
 
 def _blocks(
@@ -114,7 +110,7 @@ def _blocks(
     tries = ray.remote(_Tries).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
     done = ray.data.from_blocks(parts).map_batches(
         _Worker,
-        fn_constructor_args=(pickle.dumps(work), environment, tries),
+        fn_constructor_args=([ray.put(work)], environment, tries),
         batch_size=None,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
@@ -146,11 +142,12 @@ class _Tries:
 class _Worker:
     """One worker, as long as it lives: block after block."""
 
-    def __init__(self, work: bytes, environment: dict[str, str], tries: Any) -> None:
+    def __init__(self, work: Sequence[Any], environment: dict[str, str], tries: Any) -> None:
+        """work: a reference to it in the object store, in a list, so that Ray leaves it to be fetched here."""
         os.environ.update(environment)
         keep()
-        self._work: Work[Any, Any] = pickle.loads(work)
-        self._tries = tries
+        self._reference, self._tries = work[0], tries
+        self._work: Work[Any, Any] | None = None
 
     def __call__(self, block: Any) -> Any:
         import pyarrow as pa
@@ -175,29 +172,10 @@ class _Worker:
                     f"a worker died {1 + RETRIES} times at the same {len(items):,} of what there is to do, behind the first "
                     f"{start:,}; most often it lacks memory: take fewer workers with --ray"
                 )
+            if self._work is None:  # here, so that what cannot be imported is an error as any other
+                self._work = ray.get(self._reference)
             for result in self._work(items):
                 found.append(result)  # those before an error are kept
         except Exception as error:  # not Ray's to try again: it would fail again
-            failed = _packed(error), traceback.format_exc()
+            failed = Failed.of(error)
         return pickle.dumps((found, failed, tries))
-
-
-def _packed(error: Exception) -> bytes | None:
-    """An error that survives the way; None for one whose kind does not let it."""
-    error.__cause__ = error.__context__ = None
-    try:
-        data = pickle.dumps(error)
-        pickle.loads(data)
-    except Exception:
-        return None
-    return data
-
-
-def _raised(packed: bytes | None, trace: str) -> BaseException:
-    error = None if packed is None else pickle.loads(packed)
-    if isinstance(error, RatherError):
-        return error
-    if error is None:
-        error = RuntimeError("a worker failed")
-    error.add_note(f"In a worker:\n{trace}")
-    return error
