@@ -60,13 +60,14 @@ def on_ranks(work: Callable[[], T], asked: Wanted, *, beside: Path) -> T:
 def _fit(work: bytes, ranks: int, *, cpus: int, gpu: bool, books: Path) -> Any:
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(PLACING_SECONDS))
     os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")  # it says everything twice
     import ray
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
     for name in ("ray", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    board = ray.remote(_Board).options(num_cpus=0, max_concurrency=4 + ranks).remote()
+    board = ray.remote(_Board).options(num_cpus=0).remote()  # one call at a time: lines keep their order
     trainer = DataParallelTrainer(
         _rank,
         train_loop_config={"work": work, "board": board, "folder": str(Path.cwd()), "path": sys.path, "gpu": gpu},
@@ -221,9 +222,10 @@ def _heard(ray: Any, board: Any) -> Iterator[None]:
         yield
     finally:
         over.set()
-        thread.join(5)
-        with contextlib.suppress(Exception):
-            read()
+        thread.join(10)
+        if not thread.is_alive():
+            with contextlib.suppress(Exception):
+                read()
 
 
 @contextlib.contextmanager
