@@ -11,6 +11,7 @@
     ├── RunDirError             an output folder that is taken, locked, read-only or full
     ├── StoreError              a store of annotations that cannot be opened, is served by another, or cannot be written
     ├── RequestError            a request to the annotation server that is refused; it knows its HTTP status
+    ├── ClusterError            a Ray cluster that cannot be started or reached, is too small, or loses its workers
     ├── JudgeError              a judge gave what cannot be used: replies without a verdict, a function that raised
     ├── AuditStop               the audit found that the pairs would teach the wrong thing
     ├── TrainError              training cannot start or go on
@@ -82,6 +83,10 @@ class RequestError(RatherError):
 
 class JudgeError(RatherError):
     """A judge cannot be asked, or what it says cannot be used."""
+
+
+class ClusterError(RatherError):
+    """A Ray cluster cannot be started, reached or relied on, or has too few CPUs or GPUs for what is asked of it."""
 
 
 class AuditStop(RatherError):

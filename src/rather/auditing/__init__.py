@@ -6,8 +6,9 @@ To add a check, write a function `(AuditInput) -> list[Finding]` and one line in
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from rather.auditing.balance.coverage import coverage
@@ -52,6 +53,7 @@ from rather.auditing.tokens.tokenised import (
 )
 from rather.config import did_you_mean
 from rather.errors import AuditStop, ConfigError
+from rather.onray.spread import Workers
 from rather.progress import task
 from rather.records import Example, Finding, Judgment, Kind, Verdict, counted
 
@@ -233,20 +235,21 @@ def audit(
     ches: Mapping[int, float] | None = None,
     margins: Margins | None = None,
     sample: str = "",
+    workers: Workers | None = None,
 ) -> Audit:
     """Run every check that makes sense of records of this kind. `tokenised` adds those that need a model's tokenizer,
     `judgments` those of people and judges; without records these are run alone.
 
     heldout: records that are measured and not trained on. ches: place among `records` → CHES score, of those that were computed.
     margins: what a training run made of the labels.
-    sample: what `records` are of, in words, if they are not all. allow: check → reason; such a finding is kept on record but stops
-    nothing. Raises ConfigError for an unknown check.
+    sample: what `records` are of, in words, if they are not all. workers: of a cluster, which each take a check and all of the
+    records. allow: check → reason; such a finding is kept on record but stops nothing. Raises ConfigError for an unknown check.
     """
     for check in allow or {}:
         _require_known(check)
     given = AuditInput(records, tuple(intended), tokenised, judgments, thresholds, heldout, ches or {}, margins)
     alone = bool(judgments) and not len(records)
-    findings = _findings(given, JUDGMENT_CHECKS if alone else CHECKS)
+    findings = _findings(given, JUDGMENT_CHECKS if alone else CHECKS, workers)
     return Audit(
         findings=tuple(findings),
         allowed=dict(allow or {}),
@@ -257,8 +260,15 @@ def audit(
     )
 
 
-def _findings(given: AuditInput, fitting: Mapping[str, Check]) -> list[Finding]:
+def _findings(given: AuditInput, fitting: Mapping[str, Check], workers: Workers | None) -> list[Finding]:
     checks = {name: check for name, check in fitting.items() if name not in SKIPPED[given.kind]}
+    if workers is not None:
+        with task("audit", len(checks)) as bar:
+            found = []
+            for place, findings in workers.each(partial(_of_some, given), list(checks.values()), block=1, model=False):
+                found += findings
+                bar.advance(note=list(checks)[place])
+            return found
     if len(given.records) < WORTH_A_BAR:
         return [finding for check in checks.values() for finding in check(given)]
     findings = []
@@ -268,6 +278,11 @@ def _findings(given: AuditInput, fitting: Mapping[str, Check]) -> list[Finding]:
             findings += check(given)
             bar.advance()
     return findings
+
+
+def _of_some(given: AuditInput, checks: Sequence[Check]) -> Iterator[tuple[int, list[Finding]]]:
+    """What each check finds. A worker has one `given` for all of them: what several checks need it makes once."""
+    return ((place, list(check(given))) for place, check in enumerate(checks))
 
 
 def require_no_stop(result: Audit) -> None:

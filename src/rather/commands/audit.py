@@ -36,6 +36,8 @@ def audit(
     trained: Path | None = None,
     fix: Path | None = None,
     fix_with: Words = None,
+    ray: int | None = None,
+    ray_address: str | None = None,
     lang: str = "en",
 ) -> int:
     """Say what pairs would really teach, and whether to rely on who judged. Exit status 0 for pass and warn, 2 for stop.
@@ -82,6 +84,10 @@ def audit(
     fix_with
         What --fix does, in this order, with commas: drop-identical, drop-empty, drop-duplicates, drop-contradictions, merge,
         exchange, soften, balance-drop, balance-weight. If not given: drop-identical, drop-empty, merge.
+    ray
+        Look on so many workers of a Ray cluster, a check each: of one of this machine's own, if no address is given.
+    ray_address
+        HOST:PORT of a running Ray cluster that this machine is part of, or auto.
     lang
         With --out: the page in English (en) or in Chinese (zh).
     """
@@ -113,6 +119,8 @@ def audit(
         trained=trained,
         fix=fix,
         fix_with=tuple(name.strip() for names in fix_with or () for name in names.split(",")),
+        ray=ray,
+        ray_address=ray_address,
     )
     for line in result.lines():
         print(line)

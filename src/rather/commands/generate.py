@@ -25,6 +25,8 @@ def generate(
     as_chat: Annotated[bool, Parameter(negative="")] = False,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
     correct: Path | None = None,
+    ray: int | None = None,
+    ray_address: str | None = None,
     config: Annotated[GenerateConfig | None, Parameter(name="*")] = None,
 ) -> None:
     """Ask a model for several answers to each question. The same command goes on where it was stopped.
@@ -45,6 +47,10 @@ def generate(
         List rows that cannot be asked in refused.jsonl and go on without them.
     correct
         TOML file of rules: each answer that they change becomes a pair, as they make it over as it was.
+    ray
+        Answer on so many workers of a Ray cluster: of one of this machine's own, if no address is given.
+    ray_address
+        HOST:PORT of a running Ray cluster that this machine is part of, or auto.
     """
     from rather.generation.run import generate as run
 
@@ -52,7 +58,7 @@ def generate(
         raise ConfigError(f"--limit {limit}: must be 1 or more")
     result = run(
         questions, out=out, model=model or (), limit=limit, as_chat=as_chat, skip_bad=skip_bad, correct=correct,
-        config=config,
+        ray=ray, ray_address=ray_address, config=config,
     )  # fmt: skip
     print(summary(result.figures))
     print(f"responses: {result.responses}")

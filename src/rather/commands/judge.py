@@ -21,6 +21,8 @@ def judge(
     panel: Path | None = None,
     limit: int | None = None,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
+    ray: int | None = None,
+    ray_address: str | None = None,
     config: Annotated[JudgeOptions | None, Parameter(name="*", negative_iterable="")] = None,  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
     """Say which answers are better: by metrics, rules, functions of your own, models, or what users did.
@@ -40,10 +42,17 @@ def judge(
         Judge the answers to the first so many prompts.
     skip_bad
         List rows that cannot be judged in refused.jsonl and go on without them.
+    ray
+        Judge on so many workers of a Ray cluster: of one of this machine's own, if no address is given.
+    ray_address
+        HOST:PORT of a running Ray cluster that this machine is part of, or auto.
     """
     from rather.judging.run import judge as run
 
-    result = run(responses, by=by or (), out=out, panel=panel, limit=limit, skip_bad=skip_bad, config=config)
+    result = run(
+        responses, by=by or (), out=out, panel=panel, limit=limit, skip_bad=skip_bad, ray=ray, ray_address=ray_address,
+        config=config,
+    )  # fmt: skip
     for name, counts in result.counts.items():
         print(f"{name}: {', '.join(f'{count:,} {what}' for what, count in counts.items())}")
     print(f"judgments: {result.judgments}")

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from rather.app import app
+from rather.errors import ConfigError
 from rather.options import Allow, Words, positive
 from rather.training.config import TrainConfig
 
@@ -27,6 +28,8 @@ def train(
     thresholds: Path | None = None,
     heldout: Path | None = None,
     reference: str | None = None,
+    ray: int | None = None,
+    ray_address: str | None = None,
     sweep: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
     config: Annotated[TrainConfig | None, Parameter(name="*")] = None,
 ) -> None:
@@ -57,6 +60,10 @@ def train(
         the state in which their loss was lowest into best/.
     reference
         The model to stay near to, where that is not MODEL itself: the first one of several rounds, say.
+    ray
+        Train on so many ranks of a Ray cluster: of one of this machine's own, if no address is given.
+    ray_address
+        HOST:PORT of a running Ray cluster that this machine is part of, or auto.
     sweep
         option=value,value …: train once for each combination (beta=0.05,0.1,0.3 loss=dpo,ipo), with one reference for all,
         and compare them on one page.
@@ -79,6 +86,8 @@ def train(
         "reference": reference,
     }
     if sweep is not None:
+        if ray is not None or ray_address is not None:
+            raise ConfigError("--ray does not go with --sweep; start the sweep with torchrun, or its runs one by one")
         from rather.reporting import report as write
 
         found = run_all(pairs, model=model, out=out, grid=parse_grid(sweep), config=config, **given)
@@ -88,7 +97,7 @@ def train(
             print(f"{name}: {_summary(result.updates, result.last)}")
         print(f"report: {write(out)}")
         return
-    result = run(pairs, model=model, out=out, config=config, **given)
+    result = run(pairs, model=model, out=out, config=config, ray=ray, ray_address=ray_address, **given)
     if not is_first():
         return
     print(_summary(result.updates, result.last))

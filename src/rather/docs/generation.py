@@ -18,7 +18,8 @@ rather generate questions.txt --api http://127.0.0.1:8000/v1 --api-model NAME --
 ```
 
 Questions are lines of a `.txt`, rows with a `prompt` (text or turns, and `tags`), or any file of pairs, whose prompts are asked;
-each is asked once, however often it stands there. Plain text is continued; `--as-chat` asks it.
+each is asked once, however often it stands there. Plain text is continued; `--as-chat` asks it. `"parts/*.parquet"` names several
+files, in the order of their names. `--ray N` has N workers of a Ray cluster answer (docs/scaling.md).
 
 ## What a run leaves
 

@@ -65,8 +65,9 @@ An option reaches every judge of the run that has it; one that no judge has is r
 
 ## What is judged
 
-The `--out` of `rather generate`, or a file (JSONL, JSON, Parquet, also .gz) with `prompt` (text or turns) and `response`, and with
-`model` if it is known who wrote it. Answers to one prompt belong together wherever they stand in the file; equal ones count once.
+The `--out` of `rather generate`, or a file (JSONL, JSON, Parquet, also .gz; several as `"parts/*.parquet"`) with `prompt` (text or
+turns) and `response`, and with `model` if it is known who wrote it. Answers to one prompt belong together wherever they are; equal
+ones count once.
 They lie in a scratch file on the disk of `--out` and not in memory, which holds their places alone; a log of events is held whole.
 Every other column, and every tag, is there for metrics and functions under its name: `reference` for BLEU, chrF and ROUGE (text, or
 a list of texts), `answer` for `exact` and `numeric`, any for a reward function. So a question's tags come through `rather generate`
@@ -85,6 +86,7 @@ with the events shown, like, dislike, bookmark, copy, edit (with `text`), regene
 
 A killed run goes on with the same command. What a model was asked is kept by content in the cache folder, so that the same question
 is asked once, by whatever run.
+`--ray N` has N workers of a Ray cluster judge (docs/scaling.md).
 
 ## Models that judge
 

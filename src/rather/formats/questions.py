@@ -20,6 +20,7 @@ from rather.formats import READERS
 from rather.formats.preference import prompt_of, reason_of, tags_of
 from rather.formats.refusals import Refusal
 from rather.formats.rows import Row, read_rows
+from rather.formats.sources import files_of
 from rather.formats.tools import tools_of, with_tools
 from rather.records import Message, Question
 
@@ -28,16 +29,13 @@ Placed = tuple[str, Question]
 
 
 def iter_questions(path: str | Path) -> Iterator[Placed | Refusal]:
-    """The questions of a file with their places, and a Refusal for each row that holds none.
+    """The questions of a file, or of several by a glob, with their places, and a Refusal for each row that holds none.
 
     Raises InputError where the file as a whole cannot be read, or holds no row.
     """
-    path = Path(path)
-    rows = _lines(path) if path.name.removesuffix(".gz").endswith(".txt") else read_rows(path)
     count = 0
-    for number, row in rows:
+    for place, row in _placed(path):
         count += 1
-        place = f"{path}:{number}"
         try:
             if isinstance(row, RowError):
                 raise row
@@ -46,6 +44,14 @@ def iter_questions(path: str | Path) -> Iterator[Placed | Refusal]:
             yield Refusal(place, error.reason)
     if count == 0:
         raise InputError(f"{path}: holds no question; write one a line, or rows with a prompt")
+
+
+def _placed(path: str | Path) -> Iterator[tuple[str, Row | RowError]]:
+    """The rows of a file, or of several by a glob, with their places."""
+    for part in files_of(path):
+        rows = _lines(part) if part.name.removesuffix(".gz").endswith(".txt") else read_rows(part)
+        for number, row in rows:
+            yield f"{part}:{number}", row
 
 
 def question_of(row: Row) -> Question:

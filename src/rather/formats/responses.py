@@ -21,6 +21,7 @@ from rather.errors import InputError, RowError
 from rather.formats.preference import prompt_of, reason_of, tags_of
 from rather.formats.refusals import Refusal
 from rather.formats.rows import Row, kind_of, read_rows
+from rather.formats.sources import files_of
 from rather.records import Question, Response
 from rather.records.base import usable
 
@@ -55,10 +56,8 @@ def iter_responses(path: str | Path) -> Iterator[Response | Refusal]:
 
 def iter_with_columns(path: str | Path) -> Iterator[tuple[Response, Row] | Refusal]:
     """The same, each response with its tags and with the columns that are no field of it."""
-    file = responses_file(path)
     rows = 0
-    for number, row in read_rows(file):
-        place = f"{file}:{number}"
+    for place, row in _placed(path):
         if isinstance(row, RowError):
             rows += 1
             yield Refusal(place, row.reason)
@@ -74,7 +73,15 @@ def iter_with_columns(path: str | Path) -> Iterator[tuple[Response, Row] | Refus
         others = {name: value for name, value in row.items() if name not in FIELDS and value is not None}
         yield response.model_copy(update={"source": place}), {**response.question.tags, **others}
     if rows == 0:
-        raise InputError(f"{file}: is empty; it must hold at least one row")
+        raise InputError(f"{path}: is empty; it must hold at least one row")
+
+
+def _placed(path: str | Path) -> Iterator[tuple[str, Row | RowError]]:
+    """The rows of a file, of a step's folder, or of several files by a glob, with their places."""
+    for part in files_of(path):
+        file = responses_file(part)
+        for number, row in read_rows(file):
+            yield f"{file}:{number}", row
 
 
 def parse(row: Row) -> Response:

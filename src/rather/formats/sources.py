@@ -44,6 +44,14 @@ def parts_of(source: str | Path, *, inside: tuple[str, ...] = ()) -> list[Path |
     return [Path(name) for name in found]
 
 
+def files_of(source: str | Path) -> list[Path]:
+    """One file, or those that a glob names in the order of their names. Raises InputError where it names none."""
+    text = str(source)
+    if Path(source).exists() or not glob.has_magic(text):
+        return [Path(source)]
+    return [Path(part) for part in parts_of(text)]
+
+
 def missing_in(folder: Path, name: str) -> str:
     """Why a folder has no such file of a step, and what would help."""
     step, holds = STEPS[name]

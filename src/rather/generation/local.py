@@ -11,6 +11,7 @@ from rather.generation.config import GenerateConfig
 from rather.generation.plan import Answer, Ask
 from rather.generation.sampling import Draw, draw
 from rather.model import Renderer, bf16_is_fast, load, model_hash, pick_device
+from rather.onray.once import once
 from rather.records import Prompt
 
 
@@ -22,7 +23,7 @@ def inputs(model: str) -> dict[str, str]:
 def answer(model: str, asks: Sequence[Ask], config: GenerateConfig, done: Callable[[Ask, Answer], None]) -> None:
     """Answer every ask, calling `done` as each is there. A question's tokens are computed once for all its answers."""
     dtype = _dtype(config)
-    loaded = load(model, dtype=dtype)
+    loaded = once(load, model, dtype=dtype)
     renderer = Renderer(loaded.tokenizer, stop_tokens=loaded.stop_tokens)
     rendered: dict[Prompt, int] = {}
     prompts: list[list[int]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import groupby
@@ -16,12 +17,16 @@ from rather.errors import ConfigError, InputError
 from rather.formats import Refusal, require_clean, say_refused, write_jsonl, write_pairs, write_refused
 from rather.formats.questions import Placed, as_chat, iter_questions
 from rather.formats.responses import NAME, iter_responses, response_rows
+from rather.formats.sources import files_of
 from rather.generation import BACKENDS
+from rather.generation.answering import Answerer
 from rather.generation.config import NEUTRAL_OPTIONS, GenerateConfig
 from rather.generation.correction import edit_asks, edits
 from rather.generation.diversity import Diversity
 from rather.generation.log import Log
 from rather.generation.plan import Answer, Ask, plan
+from rather.onray.cluster import wanted
+from rather.onray.spread import Workers
 from rather.pairing.correct import Rules, edited, read_rules
 from rather.pairing.correct import correct as correct_by_rules
 from rather.pairing.identity import Made
@@ -31,6 +36,7 @@ from rather.records.base import usable
 from rather.rundir import (
     RunDir,
     hash_file,
+    hash_files,
     open_run,
     peak_memory_gb,
     read_manifest,
@@ -70,18 +76,22 @@ def generate(
     as_chat: bool = False,
     skip_bad: bool = False,
     correct: str | Path | None = None,
+    ray: int | None = None,
+    ray_address: str | None = None,
     config: GenerateConfig | None = None,
     **options: Any,
 ) -> Generated:
     """Answers to the questions in a file, into `out`. The same call goes on where one was stopped.
 
-    correct: a file of rules; with it, or with `correct_with`, answers and their corrections also become pairs.
+    correct: a file of rules; with it, or with `correct_with`, answers and their corrections also become pairs. ray: so many
+    workers of a cluster answer, of the one at `ray_address` where that is given.
     options: fields of GenerateConfig, over those of `config`. Raises what reading, loading and asking raise.
     """
     config, out, file = (config or GenerateConfig()).changed(options), Path(out), Path(questions)
     models = _models(model, config)
     backend = import_module(BACKENDS["api" if config.api else config.backend])
     rules = _rules(correct, config)
+    cluster = wanted(ray, ray_address)
     require_usable(out)
     asked, refused, rows = _read(file, limit, as_chat=as_chat)
     if not skip_bad:
@@ -90,15 +100,17 @@ def generate(
     asks = list(plan(asked, models, config))
     inputs = _inputs(backend, {"questions": file, "rules": correct}, [*models, config.correct_with])
     settings = {**config.model_dump(exclude=set(NEUTRAL_OPTIONS)), "models": models, "limit": limit, "as_chat": as_chat}
-    with open_run(out, step="generate", config=settings, inputs=inputs) as run:
+    with open_run(out, step="generate", config=settings, inputs=inputs) as run, ExitStack() as stack:
         if run.done:
             say(f"{out}: already done")
             return _result(out, read_manifest(out)["figures"])
         sweep_scratch(out)
         started = time.monotonic()
+        workers = None if cluster is None else stack.enter_context(Workers(cluster))
+        answerer = Answerer(backend, config, workers)
         with Log(out / LOG) as log:
             before = len(log)
-            _ask_all("answers", backend, asks, config, log, skip_bad=skip_bad)
+            _ask_all("answers", answerer, asks, log, skip_bad=skip_bad)
             tally = _write(run, asks, log, refused)
             asked_now = len(log) - before
         figures = _figures(tally, asked_now, time.monotonic() - started)
@@ -108,7 +120,7 @@ def generate(
             figures["correction"] = _write_pairs(out, correct_by_rules(_written(out), rules))
             outputs += [PAIRS]
         elif config.correct_with:
-            figures["correction"] = _write_pairs(out, _edited(out, backend, config, skip_bad=skip_bad))
+            figures["correction"] = _write_pairs(out, _edited(out, answerer, skip_bad=skip_bad))
             outputs += [PAIRS, EDITS]
         run.finish(outputs=outputs, figures=figures)
         return _result(out, figures)
@@ -118,11 +130,16 @@ def _inputs(
     backend: ModuleType, files: Mapping[str, str | Path | None], models: Sequence[str | None]
 ) -> dict[str, str]:
     """What the answers depend on, by content."""
-    found = {name: hash_file(Path(file)) for name, file in files.items() if file is not None}
+    found = {name: _hash_of(file) for name, file in files.items() if file is not None}
     for model in dict.fromkeys(models):
         if model is not None:
             found |= backend.inputs(model)
     return found
+
+
+def _hash_of(source: str | Path) -> str:
+    files = files_of(source)
+    return hash_file(files[0]) if len(files) == 1 else hash_files(files)
 
 
 def _result(out: Path, figures: dict[str, Any]) -> Generated:
@@ -188,9 +205,7 @@ def _say_read(file: Path, again: int, texts: int, *, as_chat: bool) -> None:
         )
 
 
-def _ask_all(
-    title: str, backend: ModuleType, asks: Sequence[Ask], config: GenerateConfig, log: Log, *, skip_bad: bool
-) -> None:
+def _ask_all(title: str, answerer: Answerer, asks: Sequence[Ask], log: Log, *, skip_bad: bool) -> None:
     """Ask what the log does not hold, model by model."""
     left = [ask for ask in asks if ask not in log]
     if len(left) < len(asks):
@@ -206,7 +221,7 @@ def _ask_all(
             bar.advance()
 
         for model in dict.fromkeys(ask.model for ask in left):
-            backend.answer(model, [ask for ask in left if ask.model == model], config, done)
+            answerer.answer(model, [ask for ask in left if ask.model == model], done)
 
 
 def _write(run: RunDir, asks: Sequence[Ask], log: Log, refused: Sequence[Refusal]) -> Tally:
@@ -268,11 +283,12 @@ def _written(out: Path) -> Iterator[Response]:
     return (response for response in iter_responses(out / NAME) if isinstance(response, Response))
 
 
-def _edited(out: Path, backend: ModuleType, config: GenerateConfig, *, skip_bad: bool) -> Made:
+def _edited(out: Path, answerer: Answerer, *, skip_bad: bool) -> Made:
     """What a model makes of each answer when it is told what to change; asked for once, as the answers are."""
+    config = answerer.config
     asked = list(edit_asks(_written(out), config.correct_with or "", config.instruction or ""))
     with Log(out / EDITS) as log:
-        _ask_all("edits", backend, [ask for _, ask in asked], config, log, skip_bad=skip_bad)
+        _ask_all("edits", answerer, [ask for _, ask in asked], log, skip_bad=skip_bad)
         made = edited(edits(asked, log))
     if unasked := sum(1 for _ in _written(out)) - len(asked):
         made.skipped["no whole sentence, or the editor's own marks"] = unasked

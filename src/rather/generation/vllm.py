@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from rather.errors import ConfigError
 from rather.generation.config import GenerateConfig
 from rather.generation.plan import Answer, Ask
+from rather.onray.once import once
 
 # Answers are kept after each part of this size: what a kill loses.
 _PART = 1024
@@ -33,7 +34,7 @@ def answer(model: str, asks: Sequence[Ask], config: GenerateConfig, done: Callab
 
     renderer = Renderer(load_tokenizer(model))
     dtype = {"auto": "auto", "fp32": "float32", "bf16": "bfloat16"}[config.dtype]
-    llm = LLM(model=str(folder_of(model)), dtype=dtype, enable_prefix_caching=True)
+    llm = once(LLM, model=str(folder_of(model)), dtype=dtype, enable_prefix_caching=True)
     window = llm.llm_engine.model_config.max_model_len
     for start in range(0, len(asks), _PART):
         given = [(ask, tokens_of(renderer, ask, config, window)) for ask in asks[start : start + _PART]]

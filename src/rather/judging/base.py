@@ -72,6 +72,7 @@ class Judge(Config):
     reads     what it judges: responses, or a log of events
     whole     what it says of one prompt depends on the others too
     neutral   options that change how a run goes and not what it says, so that it may be resumed with others
+    block     how many prompts a worker of a cluster is given at once
     """
 
     kind: ClassVar[By] = "metric"
@@ -79,6 +80,7 @@ class Judge(Config):
     reads: ClassVar[Literal["responses", "events"]] = "responses"
     whole: ClassVar[bool] = False
     neutral: ClassVar[frozenset[str]] = frozenset()
+    block: ClassVar[int] = 256
 
     def judge(self, asked: Sequence[Any], *, signed: str) -> Iterator[Outcome]:
         """One Outcome for each of `asked`, in order. signed: the name that its records carry."""
@@ -90,6 +92,15 @@ class Judge(Config):
 
     def check(self, asked: Sequence[Any]) -> None:
         """Raise what can be known to be wrong before the work begins."""
+
+    def one_of(self, workers: int) -> Judge:
+        """The judge that each of so many workers is: what may be asked at once is dealt among them."""
+        return self
+
+    @property
+    def runs_a_model(self) -> bool:
+        """Whether it has a model in its process, which wants a GPU."""
+        return self.kind == "model"
 
 
 def place_of(record: Response | Judgment) -> str:

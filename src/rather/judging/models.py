@@ -18,6 +18,7 @@ from rather.judging.asking import AT_ONCE, Ask, Refused, Remembering, from_serve
 from rather.judging.base import Candidates, Judge, Outcome, place_of, rating, writer_of
 from rather.judging.family import warn_of_kinship
 from rather.judging.prompts import LABELS, RUBRIC, Form, ask_about, choice, ordering, read
+from rather.onray.once import once
 from rather.records import By, Comparison, Preference, Prompt, Ranking, Response
 
 # Raise it when the same question to the same model could be answered otherwise: what older versions kept is then asked again.
@@ -35,6 +36,7 @@ class ModelJudge(Judge):
     kind: ClassVar[By] = "model"
     subject: ClassVar[str | None] = "judge_model"
     neutral: ClassVar[frozenset[str]] = frozenset({*_SERVER_ONLY, "max_unparsable"})
+    block: ClassVar[int] = 16
 
     judge_model: str
     """The model that judges: a folder, hub id or catalogued name, or what the server calls it."""
@@ -91,13 +93,23 @@ class ModelJudge(Judge):
         writers = {writer for each in asked for response in each.responses if (writer := writer_of(response))}
         warn_of_kinship(self.judge_model, writers, local=self.server is None)
 
+    def one_of(self, workers: int) -> ModelJudge:
+        pace = self.requests_per_minute
+        return self.model_copy(update={
+            "concurrency": max(1, self.concurrency // workers), "requests_per_minute": None if pace is None else pace / workers,
+        })  # fmt: skip
+
+    @property
+    def runs_a_model(self) -> bool:
+        return self.server is None
+
     @property
     def _model_id(self) -> str:
         if self.server is not None:
             return f"{self.server} {self.judge_model}"
         from rather.model import model_hash
 
-        return model_hash(self.judge_model)
+        return once(model_hash, self.judge_model)
 
     def ask(self, form: Form) -> Remembering:
         """The way to the model, for replies of one form."""
@@ -111,7 +123,7 @@ class ModelJudge(Judge):
 
         def opened() -> Ask:
             if self.server is None:
-                return in_process(self.judge_model, held, max_new_tokens=self.judge_tokens, dtype=self.dtype)
+                return once(in_process, self.judge_model, held, max_new_tokens=self.judge_tokens, dtype=self.dtype)
             server = Server(
                 self.server, self._api_key, self.api_key_env, self.timeout, self.retries, self.requests_per_minute, "--server"
             )  # fmt: skip

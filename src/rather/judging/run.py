@@ -6,17 +6,23 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rather.config import Config
-from rather.errors import InputError, JudgeError
+from rather.errors import ConfigError, InputError, JudgeError
 from rather.formats import Refusal, require_clean, say_refused, write_jsonl, write_refused
 from rather.formats.rows import Row
+from rather.judging.base import Judge, Outcome
 from rather.judging.given import Given, read_candidates, read_events
 from rather.judging.journal import PREFIX, Journal
+from rather.judging.models import ModelJudge
 from rather.judging.options import By, Member, members_of
+from rather.onray.cluster import Wanted, wanted
+from rather.onray.spread import Workers
 from rather.progress import say, task
 from rather.records import content_id
 from rather.rundir import RunDir, open_run, peak_memory_gb, read_manifest, require_usable, sweep_scratch
@@ -49,18 +55,24 @@ def judge(
     panel: str | Path | None = None,
     limit: int | None = None,
     skip_bad: bool = False,
+    ray: int | None = None,
+    ray_address: str | None = None,
     config: Config | None = None,
     **options: Any,
 ) -> Judged:
     """Ask every judge of the panel about every answer, and write `out/judgments.jsonl`. The same call resumes.
 
     by: judges by name, "NAME" or "NAME:VALUE", or (name to sign with, Judge). config, options: of all judges together.
-    panel: a file with a list of them. limit: judge the answers to the first so many prompts.
-    Raises InputError for rows that cannot be judged (unless `skip_bad`), ConfigError, and JudgeError.
+    panel: a file with a list of them. limit: judge the answers to the first so many prompts. ray: so many workers of a cluster
+    judge, of the one at `ray_address` where that is given.
+    Raises InputError for rows that cannot be judged (unless `skip_bad`), ConfigError, JudgeError and ClusterError.
     """
     started, out = time.monotonic(), Path(out)
     given_options = {**(config.model_dump(exclude_none=True) if config else {}), **options}
     members = members_of([by] if isinstance(by, str) else by, given_options, None if panel is None else Path(panel))
+    asked = wanted(ray, ray_address)
+    if asked is not None and all(member.judge.whole for member in members):
+        raise ConfigError(f"--ray does nothing with {members[0].key}, which judges all prompts together")
     require_usable(out)
     read = read_events if members[0].judge.reads == "events" else read_candidates
     with read(responses, folder=_scratch(out), limit=limit) as given:
@@ -81,7 +93,7 @@ def judge(
                 say(f"{out}: already judged")
                 return _kept(out)
             sweep_scratch(out)
-            return _judged(run, members, given, skip_bad=skip_bad, started=started)
+            return _judged(run, members, given, skip_bad=skip_bad, started=started, asked=asked)
 
 
 def _scratch(out: Path) -> Path:
@@ -89,13 +101,17 @@ def _scratch(out: Path) -> Path:
     return next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
 
 
-def _judged(run: RunDir, members: Sequence[Member], given: Given, *, skip_bad: bool, started: float) -> Judged:
+def _judged(
+    run: RunDir, members: Sequence[Member], given: Given, *, skip_bad: bool, started: float, asked: Wanted | None
+) -> Judged:
     if given.merged:
         say(f"note: {given.merged:,} answers repeat another answer to their prompt word for word and are judged once")
     journals = [Journal(run.path / f"{PREFIX}{number}.jsonl") for number in range(len(members))]
     try:
-        for member, journal in zip(members, journals, strict=True):
-            _ask(member, journal, given, skip_bad=skip_bad)
+        with ExitStack() as stack:
+            workers = None if asked is None else stack.enter_context(Workers(asked))
+            for member, journal in zip(members, journals, strict=True):
+                _ask(member, journal, given, skip_bad=skip_bad, workers=workers)
     finally:
         for journal in journals:
             journal.close()
@@ -124,7 +140,7 @@ def _judged(run: RunDir, members: Sequence[Member], given: Given, *, skip_bad: b
     return Judged(run.path / JUDGMENTS, counts, len(refused))
 
 
-def _ask(member: Member, journal: Journal, given: Given, *, skip_bad: bool) -> None:
+def _ask(member: Member, journal: Journal, given: Given, *, skip_bad: bool, workers: Workers | None) -> None:
     """One judge's part, from where its journal ends."""
     _require_parsable(member, journal, over=journal.done == len(given.groups))
     done, total = journal.done, len(given.groups)
@@ -132,8 +148,10 @@ def _ask(member: Member, journal: Journal, given: Given, *, skip_bad: bool) -> N
         return
     if member.judge.whole:
         said = itertools.islice(member.judge.judge(given.groups, signed=member.signed), done, None)
-    else:
+    elif workers is None:
         said = member.judge.judge(given.groups[done:], signed=member.signed)
+    else:
+        said = _by_workers(member, given.groups[done:], workers)
     with task(member.signed, total, done=done) as bar:
         for outcome in said:
             if outcome.refused and not skip_bad:
@@ -143,6 +161,20 @@ def _ask(member: Member, journal: Journal, given: Given, *, skip_bad: bool) -> N
             _require_parsable(member, journal, over=False)
             bar.advance()
     _require_parsable(member, journal, over=True)
+
+
+def _by_workers(member: Member, groups: Sequence[Any], workers: Workers) -> Iterator[Outcome]:
+    """What the judge says of each prompt, in order: said on a cluster, some prompts at a time."""
+    work = partial(_of_some, member.judge.one_of(workers.count), member.signed)
+    environment = [member.judge.api_key_env] if isinstance(member.judge, ModelJudge) and member.judge.server else []
+    found = workers.each(
+        work, groups, block=member.judge.block, model=member.judge.runs_a_model, environment=environment
+    )
+    return (outcome for _, outcome in found)
+
+
+def _of_some(judge: Judge, signed: str, groups: Sequence[Any]) -> Iterator[tuple[int, Outcome]]:
+    return enumerate(judge.judge(groups, signed=signed))
 
 
 def _require_parsable(member: Member, journal: Journal, *, over: bool) -> None:

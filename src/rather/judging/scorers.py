@@ -10,6 +10,7 @@ from pydantic import Field
 
 from rather.errors import ConfigError, ModelError, RowError
 from rather.judging.base import Candidates, Judge, Outcome, rating
+from rather.onray.once import once
 from rather.records import By, Response, Single
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class RewardModel(Judge):
 
     kind: ClassVar[By] = "model"
     subject: ClassVar[str | None] = "reward_model"
+    block: ClassVar[int] = 16
 
     reward_model: str
     """Folder or hub id of a reward model."""
@@ -40,7 +42,7 @@ class RewardModel(Judge):
     def judge(self, asked: Sequence[Candidates], *, signed: str) -> Iterator[Outcome]:
         from rather.judging.classify import open_reward
 
-        scorer = open_reward(self.reward_model, max_length=self.max_length, dtype=self.dtype)
+        scorer = once(open_reward, self.reward_model, max_length=self.max_length, dtype=self.dtype)
         return _scored(asked, scorer.sample, scorer.scores, signed=signed)
 
 
@@ -49,6 +51,7 @@ class Classifier(Judge):
 
     kind: ClassVar[By] = "model"
     subject: ClassVar[str | None] = "classifier"
+    block: ClassVar[int] = 16
 
     classifier: str
     """Folder or hub id of a text-classification model."""
@@ -67,7 +70,7 @@ class Classifier(Judge):
     def judge(self, asked: Sequence[Candidates], *, signed: str) -> Iterator[Outcome]:
         from rather.judging.classify import open_classifier
 
-        scorer = open_classifier(self.classifier, self.label, max_length=self.max_length, dtype=self.dtype)
+        scorer = once(open_classifier, self.classifier, self.label, max_length=self.max_length, dtype=self.dtype)
 
         def scores(samples: Sequence[Sample]) -> list[float]:
             found = scorer.scores(samples)
@@ -81,6 +84,7 @@ class Implicit(Judge):
 
     kind: ClassVar[By] = "model"
     subject: ClassVar[str | None] = "policy"
+    block: ClassVar[int] = 16
 
     policy: str
     """The trained model whose implicit reward is taken."""
@@ -103,7 +107,7 @@ class Implicit(Judge):
         from rather.model.check import packing_is_exact
 
         precision = torch.bfloat16 if self.dtype == "bf16" else torch.float32
-        models = [load(self.policy), load(self.reference)]
+        models = [once(load, self.policy), once(load, self.reference)]
         if models[0].tokenizer.get_vocab() != models[1].tokenizer.get_vocab():
             raise ConfigError(
                 f"{self.policy} and {self.reference} have different tokenizers; the probabilities do not compare"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rather.errors import InputError
 from rather.formats import Refusal, iter_judgments
+from rather.formats.sources import files_of as globbed
 from rather.formats.sources import missing_in
 from rather.pairing import quick
 from rather.pairing.ledger import Ledger
@@ -20,9 +21,13 @@ QUICK = {"native": quick.native, "ratings": quick.rating}
 
 
 def files_of(sources: Sequence[str | Path]) -> list[Path]:
-    """The files that are meant: a folder stands for the judgments that a step wrote into it. Raises InputError."""
-    files = [Path(source) / JUDGMENTS if Path(source).is_dir() else Path(source) for source in sources]
-    for source, file in zip(sources, files, strict=True):
+    """The files that are meant: a glob stands for several, a folder for the judgments that a step wrote into it.
+
+    Raises InputError.
+    """
+    named = [part for source in sources for part in globbed(source)]
+    files = [part / JUDGMENTS if part.is_dir() else part for part in named]
+    for source, file in zip(named, files, strict=True):
         if not file.exists():
             folder = Path(source)
             raise InputError(f"{source}: {missing_in(folder, JUDGMENTS) if folder.is_dir() else 'no such file'}")

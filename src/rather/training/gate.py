@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from rather.formats import (
     say_refused,
     write_refused,
 )
+from rather.onray.cluster import wanted
+from rather.onray.spread import Workers
 from rather.progress import say, task
 from rather.records import By, Example, Judgment, asked, content_id
 from rather.rundir import open_run, require_usable, write_json
@@ -56,6 +59,8 @@ def audit(
     trained: str | Path | None = None,
     fix: str | Path | None = None,
     fix_with: Sequence[str] = (),
+    ray: int | None = None,
+    ray_address: str | None = None,
 ) -> Audit:
     """What `pairs` would teach. With `model`, also how they look through its tokenizer and chat template.
 
@@ -66,10 +71,12 @@ def audit(
     when a check warns or stops. heldout: examples that will be measured and not trained on: is their prompt among these? ches: of
     so many pairs the CHES score by `model`. trained: the folder of a training run, whose implicit margins say which labels it
     doubts; it stands in the place of `model`, and has its own `max_length`. fix: a file for a cleaned copy, its log beside it, by
-    the operations `fix_with`.
+    the operations `fix_with`. ray: so many workers of a Ray cluster look, a check each, of the one at `ray_address` where that is
+    given.
 
     Raises InputError for rows that cannot be used (unless `skip_bad`), ConfigError, ModelError and RunDirError.
     """
+    cluster = wanted(ray, ray_address)
     limits = Thresholds() if thresholds is None else Thresholds.read(thresholds)
     source, said = _told_apart(pairs, judgments)
     for flag, value in (("--answers", answers), ("--judge", judge), ("--by", by)):
@@ -97,10 +104,12 @@ def audit(
 
     def look() -> Audit:
         scores = {} if ches is None or model is None else _ches(model, seen.tokenised or (), ches)
-        return check(
-            seen.records, intended=intended, tokenised=seen.tokenised, judgments=heard, allow=allow, thresholds=limits,
-            heldout=held, ches=scores, margins=lesson and lesson.margins(seen.tokenised or ()),
-        )  # fmt: skip
+        with ExitStack() as stack:
+            workers = None if cluster is None else stack.enter_context(Workers(cluster))
+            return check(
+                seen.records, intended=intended, tokenised=seen.tokenised, judgments=heard, allow=allow, thresholds=limits,
+                heldout=held, ches=scores, margins=lesson and lesson.margins(seen.tokenised or ()), workers=workers,
+            )  # fmt: skip
 
     if fix is not None:
         _fix(seen.records, Path(fix), fix_with)

@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from rather.model import (
 from rather.model.check import packing_is_exact
 from rather.model.recompute import recompute_layers
 from rather.model.reward import load_reward, scores, scores_pack, set_padding
+from rather.onray.cluster import wanted
+from rather.onray.ranks import on_ranks
 from rather.progress import say
 from rather.rundir import (
     RunDir,
@@ -104,6 +107,8 @@ def train(
     thresholds: Path | None = None,
     heldout: Source | None = None,
     reference: str | None = None,
+    ray: int | None = None,
+    ray_address: str | None = None,
     **options: Any,
 ) -> TrainResult:
     """Train `model` on `pairs` and write `out/model`, `out/metrics.jsonl`, `out/refused.jsonl` and `out/audit.json`.
@@ -115,13 +120,20 @@ def train(
     prompts become user turns. skip_bad: list bad rows in refused.jsonl instead of stopping. intended: words that are
     meant to be learned. allow: check → reason. thresholds: a TOML file that changes when the audit warns and stops. heldout:
     examples that are measured and not trained on; the state in which their loss was lowest becomes `out/best`. reference: the model
-    to stay near to; not given, `model` itself.
+    to stay near to; not given, `model` itself. ray: so many ranks on a Ray cluster, on that at `ray_address` where one is named.
     With `lora_rank` the adapter alone is in `out/adapter`, too.
 
     Raises InputError, ConfigError, ModelError, AuditStop, RunDirError, TrainError, NonFiniteLoss, Interrupted.
     """
     config, out = (config or TrainConfig()).changed(options), Path(out)
     require_runnable(config, heldout=heldout)
+    if (asked := wanted(ray, ray_address)) is not None:
+        require_usable(out)
+        own = partial(
+            train, pairs, model=model, out=out, config=config, limit=limit, as_chat=as_chat, skip_bad=skip_bad, intended=intended,
+            allow=allow, thresholds=thresholds, heldout=heldout, reference=reference,
+        )  # fmt: skip
+        return on_ranks(own, asked, beside=out.parent)
     with ranks_of(config) as ranks:
         if ranks.first:
             require_usable(out)
