@@ -12,6 +12,7 @@ from rather.generation.config import GenerateConfig
 from rather.judging.behaviour import Behaviour
 from rather.looping.config import LoopConfig
 from rather.pairing.config import PairConfig
+from rather.planning.config import PlanConfig
 from rather.training.config import TrainConfig
 
 CONFIGS: dict[str, tuple[type[Config], ...]] = {
@@ -23,6 +24,7 @@ CONFIGS: dict[str, tuple[type[Config], ...]] = {
     "rather annotate": (ServeOptions, Settings),
     "rather demo": (DemoConfig,),
     "rather loop": (LoopConfig,),
+    "rather plan": (PlanConfig,),
 }
 
 VARIABLES = {

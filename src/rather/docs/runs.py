@@ -71,7 +71,7 @@ STEPS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "compare": (
-        "`rather compare`, `rather train --sweep`",
+        "`rather compare`, `rather train --sweep` (`train sweep`, with a folder a run)",
         {"compare.json": "runs side by side", "report.html": "the page"},
     ),
     "demo": (
