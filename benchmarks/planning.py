@@ -1,4 +1,4 @@
-"""Is a plan right? Small runs on this CPU, each in a process of its own, beside what `rather plan` says of them.
+"""Is a plan right? Small runs on this CPU, or on a GPU where there is one, each in a process of its own, beside its plan.
 
     python -m benchmarks.planning --out benchmarks/results/planning.json
 
@@ -19,8 +19,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from rather.planning.devices import GPUS, Device, Machines, cpu
+from rather.planning.engine import Setting
+from rather.planning.memory import memory
+from rather.planning.shapes import read_shape
+from rather.planning.speed import times
+from rather.planning.workload import Workload
 
 MODEL = "smollm2-135m-instruct"
 UPDATES = 4
@@ -68,10 +76,11 @@ def write_pairs(file: Path, lengths: tuple[int, int, int, int], count: int) -> N
 
 def worker(name: str, work: Path) -> dict[str, Any]:
     """Train once; what it took, and what a planner is told of the pairs."""
+    import torch
+
     import rather.training.loop as loop
-    from rather.model import pack
+    from rather.model import pack, pick_device
     from rather.model.rate import matmul_rate
-    from rather.planning.shapes import read_shape
     from rather.training.allocator import resident_bytes
     from rather.training.run import train
     from rather.training.step import flat
@@ -80,7 +89,8 @@ def worker(name: str, work: Path) -> dict[str, Any]:
     write_pairs(work / "pairs.jsonl", lengths, batch * UPDATES)
     shape = read_shape(MODEL)
     before = resident_bytes()
-    rate = matmul_rate(options["dtype"], shape.hidden, shape.intermediate)
+    where = pick_device()
+    rate = matmul_rate(options["dtype"], shape.hidden, shape.intermediate, device=where)
     seconds: list[float] = []
     peaks: list[float] = []
     packed: list[list[tuple[int, int]]] = []
@@ -114,6 +124,11 @@ def worker(name: str, work: Path) -> dict[str, Any]:
         "answer_tokens": places / (batch * UPDATES),
         "micro_batches": [len(update) for update in packed],
         "token_budget": manifest["in_force"]["token_budget"],
+        **(
+            {"device": torch.cuda.get_device_name(), "device_bytes": torch.cuda.mem_get_info()[1]}
+            if where == "cuda"
+            else {}
+        ),
         "matmul_rate": rate,
         "framework_gb": (before or 0) / 1e9,
         "update_seconds": seconds,
@@ -124,27 +139,37 @@ def worker(name: str, work: Path) -> dict[str, Any]:
 
 
 def peak_gb() -> float:
-    """Of this process so far."""
+    """Of this process so far; on a GPU what torch has reserved there, and what CUDA takes besides."""
+    import torch
+
+    from rather.model import pick_device
+
+    if pick_device() == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        besides = total - free - torch.cuda.memory_reserved()
+        return (torch.cuda.max_memory_reserved() + besides) / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def device_of(found: dict[str, Any]) -> Device:
+    """What the run was on, at the rate that was measured there."""
+    rate = found["matmul_rate"]
+    if found.get("device", "cpu") == "cpu":
+        return cpu(memory=20e9, rate=rate)
+    named = next((gpu for name, gpu in GPUS.items() if name in found["device"]), GPUS["A100"])
+    return replace(named, memory=found["device_bytes"], bf16=rate, fp32=rate)
 
 
 def planned(found: dict[str, Any]) -> dict[str, Any]:
     """What the planner says of the same run."""
-    from rather.planning.devices import Machines, cpu
-    from rather.planning.engine import Setting
-    from rather.planning.memory import memory
-    from rather.planning.shapes import read_shape
-    from rather.planning.speed import times
-    from rather.planning.workload import Workload
-
     options = {name: value for name, value in found["options"].items() if name != "max_length"}
-    setting = Setting(cpu=True, **options)
+    device = device_of(found)
+    setting = Setting(cpu=device.is_cpu, **options)
     workload = Workload(
         found["pairs"], found["mean_tokens"], found["answer_tokens"], batch_pairs=found["batch_pairs"],
         max_length=found["options"].get("max_length", 1024),
     )  # fmt: skip
     shape = read_shape(MODEL)
-    device = cpu(memory=20e9, rate=found["matmul_rate"])
     held = memory(shape, setting, workload, capacity=device.memory)
     each = times(shape, setting, workload, held, Machines(device, 1, 1))
     steady = sorted(found["update_seconds"][1:])

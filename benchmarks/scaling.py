@@ -138,8 +138,8 @@ def stages_part() -> Iterator[str]:
     yield from table(["stage", *(f"{size:,}" for size in sizes), "s for a thousand more, from size to size"], rows)
     yield ""
     yield from prose(
-        "Processor seconds and peak memory on two cores; `judge` by length and refusal, `pair` by mean ratings, `audit` of all "
-        "pairs without a model (`benchmarks/stages.py`), `train` a model of next to nothing, by the clock "
+        "Processor seconds (other work ran beside) and peak memory on two cores; `judge` by length and refusal, `pair` by mean "
+        "ratings, `audit` of all pairs without a model (`benchmarks/stages.py`), `train` a model of next to nothing, by the clock "
         "(`benchmarks/growth.py`). Where a thousand more cost as much from size to size, cost is linear. "
         f"A million ratings, alone on the machine: {_million()}. – was not measured. That is all of `generate` by number of "
         f"questions (its cost is the model's: {_rate()}), and sizes beyond those in the table."
@@ -250,8 +250,9 @@ def ends_part() -> Iterator[str]:
     rare = checkpoints(read_shape(MODEL), SHARDED.with_(ranks=RANKS[-1]))
     eight_hours = rare.expected(1.0, 8 * 3600.0) - 1
     yield from item(
-        "Judging, pairing and auditing: a command's start counts up to some thousands; beyond, each answer costs as much as the "
-        "one before, as far as it was measured. Pairs with aggregates of a whole crowd (Newman, noisy Bradley–Terry) take up to "
+        "Judging and pairing: a command's start counts up to some thousands; beyond, each answer costs as much as the one before, "
+        "as far as it was measured. Auditing costs less with each: its costlier checks look at a sample of large sets. "
+        "Pairs with aggregates of a whole crowd (Newman, noisy Bradley–Terry) take up to "
         "three times as long as means for a million ratings (`benchmarks/results/pairing-cpu-2-cores.json`)."
     )
     yield from item(

@@ -72,6 +72,30 @@ def test_time_energy_and_money_by_hand() -> None:
     assert found.host_bytes == 10 * (5000 + 36 * (100 + 60))
 
 
+def test_options_may_be_numbers_and_may_stand_in_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert plan("SmolLM2-135M", gpus="H100", pairs=5000).config.workload.pairs == 5000
+    file = tmp_path / "plan.toml"
+    file.write_text('pairs = 5000\ngpus = "8xH100"\nlora_rank = 4\n', encoding="utf-8")
+    status, said, _ = run(capsys, "-m", "SmolLM2-135M", "--config", str(file), "--json")
+    found = json.loads(said)
+    assert (status, found["pairs"], found["devices"], found["asked"]["setting"]["lora_rank"]) == (0, 5000, "8xH100", 4)
+
+
+def test_four_bits_are_paid_for_in_time() -> None:
+    """4.5 bytes for each weight that is multiplied, twice a micro-batch."""
+    four, plain = (plan("Qwen2.5-7B", gpus="H200", lora_rank=16, load_in_4bit=bits) for bits in (True, False))
+    assert four.asked.held.micro_batches == plain.asked.held.micro_batches == 1
+    more = four.asked.times.overhead - plain.asked.times.overhead
+    assert more == pytest.approx(2 * 4.5 * four.shape.products / 4800e9)
+
+
+def test_of_settings_that_cost_alike_the_plainest_is_proposed() -> None:
+    found = plan("SmolLM2-135M", gpus="8xH100")
+    assert found.same is not None
+    assert found.same.setting.flags() == ["--dtype", "bf16"]
+    assert found.same.machines.ranks == 1
+
+
 def test_a_reference_from_the_cache_costs_nothing() -> None:
     once, cached = (plan("SmolLM2-135M", gpus="H100", reference_cached=known) for known in (False, True))
     assert cached.asked.seconds == pytest.approx(once.asked.seconds - once.asked.times.reference)

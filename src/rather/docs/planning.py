@@ -57,9 +57,9 @@ Loading needs the whole model on every GPU, also where it is then sharded; a che
 
 Time is work over the rate at which it is done: products, attention and logits, 2 for each weight and distinct token forward and
 4 backward (2 where weights are frozen), logits once more, and layers once more with checkpointing, at a share of the rate of
-products; what clipping, optimiser and casts move, at the memory's rate; calls, a millisecond a layer; what ranks send each
-other, in rings in and between machines; the rank that has a pair more. Failures, slow machines, and how plans compare with measured
-runs (on a CPU: on a GPU nothing was measured) are in [docs/scaling.md](scaling.md).
+products; what clipping, optimiser and casts move, at the memory's rate; calls, a millisecond a layer, and unpacking weights of
+4 bits; what ranks send each other, in rings in and between machines; the rank that has a pair more. Failures, slow machines, and
+how plans compare with measured runs (on a CPU: on a GPU nothing was measured) are in [docs/scaling.md](scaling.md).
 
 ## Options
 

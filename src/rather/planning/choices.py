@@ -15,6 +15,9 @@ from rather.planning.workload import Workload
 # The rank of an adapter that is proposed where nothing else fits.
 RANK = 16
 
+# Costs that differ by less are the same to a plan.
+ALIKE = 0.03
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -88,6 +91,11 @@ def others(setting: Setting, machines: Machines) -> Iterator[tuple[Setting, Mach
 
 
 def cheapest(choices: list[Choice], like: Choice | None = None) -> Choice | None:
-    """Of those that fit the one of the fewest device hours; like: of those that learn the same as this one."""
+    """Of those that fit the one of the fewest device hours; like: of those that learn the same as this one.
+
+    Formulas do not tell apart what is within ALIKE: of those the plainest.
+    """
     fit = [one for one in choices if one.fits and (like is None or one.same_result == like.same_result)]
-    return min(fit, key=lambda one: (one.device_hours, one.seconds), default=None)
+    least = min((one.device_hours for one in fit), default=0.0)
+    near = [one for one in fit if one.device_hours <= (1 + ALIKE) * least]
+    return min(near, key=lambda one: (len(one.setting.flags()), one.device_hours, one.seconds), default=None)

@@ -18,7 +18,7 @@ from rather.planning.workload import ANSWER_SHARE, Workload
 class PlanConfig(Config):
     """What is to be trained, on what, and how."""
 
-    pairs: str = "100k"
+    pairs: str = Field(default="100k", coerce_numbers_to_str=True)
     """How many: 100000, 100k, 1e6 or 2M."""
     mean_tokens: int = Field(default=600, ge=2, le=10_000_000)
     """Distinct tokens of a pair on the average: its prompt once, and both answers."""

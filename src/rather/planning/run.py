@@ -14,7 +14,7 @@ from rather.planning.shapes import Shape, read_shape
 from rather.planning.speed import EFFICIENCY
 
 # Bytes of a pair in this machine's memory, in each rank: the record, and 36 for each token of each answer with its prompt.
-# By benchmarks/growth.py: 13 KB a pair of about 200 tokens.
+# By benchmarks/growth.py 13 KB a pair, of about 170 tokens counted so.
 RECORD_BYTES, TOKEN_BYTES = 5_000, 36
 
 

@@ -223,9 +223,14 @@ def _fetched(name: str) -> Path:
         raise ModelError(f"{name or 'an empty name'} is no folder here and no model that is known by name; {cure}")
     try:
         from huggingface_hub import hf_hub_download
+        from huggingface_hub.utils import logging
     except ModuleNotFoundError as error:
         raise ModelError(f"{name} is on a hub, and the package huggingface_hub is not here; {cure}") from error
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()  # it would warn of every try
     try:
         return Path(hf_hub_download(name, "config.json"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{name}: its config.json is not here, and the hub does not give it; {cure}") from error
+    finally:
+        logging.set_verbosity(before)

@@ -57,7 +57,7 @@ def times(
     most = max(mean, 1.0)  # a pair is not cut: ranks beyond the pairs of an update wait
     pair = update_flops(shape, workload, setting=setting, micro_batch=held.tokens) / speed
     network = network or network_of(machines)
-    overhead = PER_LAYER * shape.layers * held.micro_batches
+    overhead = (PER_LAYER * shape.layers + dequantising(shape, setting, device)) * held.micro_batches
     computing = pair * mean + overhead
     reference = forward_flops(shape, workload, setting=setting) / speed * workload.pairs / setting.ranks
     return Times(
@@ -78,6 +78,14 @@ def optimiser_seconds(shape: Shape, setting: Setting, device: Device, micro_batc
     if setting.dtype == "bf16" and setting.base_bytes == 4:
         moved += 6.0 * shape.weights * micro_batches
     return moved / device.bandwidth
+
+
+def dequantising(shape: Shape, setting: Setting, device: Device) -> float:
+    """Seconds of a micro-batch in which 4-bit weights are made bf16 for each product and read again: 4.5 bytes each, at the
+    memory's rate, in the forward, in the backward, and where layers are computed again."""
+    if not setting.load_in_4bit:
+        return 0.0
+    return (3 if setting.gradient_checkpointing else 2) * 4.5 * shape.products / device.bandwidth
 
 
 def network_of(machines: Machines) -> Network:
