@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from rather.docs import (
@@ -41,6 +42,7 @@ PAGES = {
 }
 
 
+@cache
 def pages() -> dict[str, str]:
     """File name → content."""
     return {name: page() for name, page in PAGES.items()}

@@ -60,6 +60,10 @@ STEPS: dict[str, tuple[str, dict[str, str]]] = {
             "checkpoints/": "while the run goes on: what it resumes from",
         },
     ),
+    "train sweep": (
+        "`rather train --sweep`",
+        {"NAME/": "for each combination a folder as `train` leaves it", "report.html": "the page that compares them"},
+    ),
     "evaluate": (
         "`rather evaluate`",
         {
@@ -71,7 +75,7 @@ STEPS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "compare": (
-        "`rather compare`, `rather train --sweep` (`train sweep`, with a folder a run)",
+        "`rather compare`",
         {"compare.json": "runs side by side", "report.html": "the page"},
     ),
     "demo": (
