@@ -140,7 +140,7 @@ def test_from_questions_to_a_model(tiny: Path, write_file: WriteFile, tmp_path: 
             model=str(tiny),
             out=out / "answers",
             n=4,
-            temperature=1.0,
+            temperature=(1.0,),
             max_new_tokens=12,
             dtype="fp32",
             **more,

@@ -74,7 +74,7 @@ def connected(asked: Wanted) -> Iterator[dict[str, float]]:
 
     One that the process is connected to already is used as it is, and left as it was.
     """
-    ray = _ray()
+    ray = package()
     if ray.is_initialized():
         yield _enough(asked, ray.cluster_resources())
         return
@@ -106,12 +106,13 @@ def wants_gpu(resources: dict[str, float], workers: int) -> bool:
     return True
 
 
-def _ray() -> Any:
+def package() -> Any:
     """The package, told to be quiet before it is there: it reads these once."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # workers are all that runs, and wait for nobody
     import ray
 
     return ray

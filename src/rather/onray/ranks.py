@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from rather.errors import ClusterError, ConfigError, RankLost
 from rather.onray.carried import Failed
-from rather.onray.cluster import Wanted, connected, first_line, own_cores, wants_gpu
+from rather.onray.cluster import Wanted, connected, first_line, own_cores, package, wants_gpu
 from rather.progress import say
 
 T = TypeVar("T")
@@ -61,12 +61,12 @@ def _fit(work: bytes, ranks: int, *, cpus: int, gpu: bool, books: Path) -> Any:
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(PLACING_SECONDS))
     os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
     os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")  # it says everything twice
-    import ray
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
     for name in ("ray", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    ray = package()
     board = ray.remote(_Board).options(num_cpus=0).remote()  # one call at a time: lines keep their order
     trainer = DataParallelTrainer(
         _rank,
@@ -83,12 +83,12 @@ def _fit(work: bytes, ranks: int, *, cpus: int, gpu: bool, books: Path) -> Any:
     try:
         with _heard(ray, board):
             trainer.fit()
-    except ray.train.ControllerError as error:
+    except ControllerError as error:
         raise ClusterError(
             f"{ranks} ranks with {cpus} CPU{'s' * (cpus != 1)}{' and a GPU' * gpu} each could not be placed within {PLACINGS} × "
             f"{PLACING_SECONDS} s ({first_line(error.controller_failure)}); is the cluster busy (`ray status`)?"
         ) from error
-    except ray.train.TrainingFailedError as error:
+    except TrainingFailedError as error:
         raise ClusterError(
             f"ranks were lost {RESTARTS + 1} times ({_last_words(error)}); the same command goes on from the last checkpoint"
         ) from error
@@ -128,15 +128,14 @@ class _Board:
 
 def _rank(given: dict[str, Any]) -> None:
     """One rank, in a process of its own."""
-    import ray
     from ray.train import get_context
     from ray.train.collective import broadcast_from_rank_zero
 
-    board, context = given["board"], get_context()
+    ray, board, context = package(), given["board"], get_context()
     if ray.get(board.ended.remote()) is not None:
         return
     rank = context.get_world_rank()
-    address, port = broadcast_from_rank_zero(_meeting_place() if rank == 0 else None)
+    address, port = broadcast_from_rank_zero(_meeting_place() if rank == 0 else ("", 0))
     os.chdir(given["folder"])
     sys.path.extend(entry for entry in given["path"] if entry not in sys.path)
     # With GPUs each rank sees its own alone.
@@ -152,8 +151,7 @@ def _rank(given: dict[str, Any]) -> None:
 
 
 def _work(work: bytes, board: Any, rank: int) -> None:
-    import ray
-
+    ray = package()
     try:
         result: Any = pickle.loads(work)()
     except RankLost:
@@ -172,8 +170,7 @@ def _work(work: bytes, board: Any, rank: int) -> None:
 
 def _meeting_place() -> tuple[str, int]:
     """An address of this machine, and a port that is free."""
-    import ray
-
+    ray = package()
     with socket.socket() as free:
         free.bind(("", 0))
         return ray.util.get_node_ip_address(), free.getsockname()[1]

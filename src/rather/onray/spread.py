@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 from rather.errors import ClusterError
 from rather.onray.carried import Failed
-from rather.onray.cluster import Wanted, connected, first_line, wants_gpu
+from rather.onray.cluster import Wanted, connected, first_line, package, wants_gpu
 from rather.onray.once import keep
 from rather.progress import say
 
@@ -92,10 +92,9 @@ def _blocks(
 ) -> Iterator[tuple[int, list[tuple[int, Any]], Failed | None, int]]:
     """(place of its first item, results, what was raised, at which attempt) of each block, in order."""
     import pyarrow as pa
-    import ray
     from ray.data import ActorPoolStrategy, DataContext
 
-    context = DataContext.get_current()
+    ray, context = package(), DataContext.get_current()
     context.enable_progress_bars = context.enable_operator_progress_bars = False
     context.execution_options.preserve_order = True
     for name in ("ray", "ray.data"):
@@ -119,7 +118,8 @@ def _blocks(
     )
     del parts
     try:
-        for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        batches: Iterator[Any] = done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+        for batch in batches:
             for start, results in zip(batch["start"].to_pylist(), batch["results"].to_pylist(), strict=True):
                 yield start, *pickle.loads(results)  # made by our own workers
     except ray.exceptions.RayError as error:
@@ -160,8 +160,7 @@ class _Worker:
         return pa.table({"start": starts, "results": pa.array(results, pa.large_binary())})
 
     def _done(self, start: int, items: Sequence[Any]) -> bytes:
-        import ray
-
+        ray = package()
         found: list[tuple[int, Any]] = []
         failed: Failed | None = None
         tries = 1
@@ -174,6 +173,7 @@ class _Worker:
                 )
             if self._work is None:  # here, so that what cannot be imported is an error as any other
                 self._work = ray.get(self._reference)
+            assert self._work is not None
             for result in self._work(items):
                 found.append(result)  # those before an error are kept
         except Exception as error:  # not Ray's to try again: it would fail again
