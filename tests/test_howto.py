@@ -29,7 +29,7 @@ from rather.training.config import TrainConfig
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*(DOCS / "howto").glob("*.md"), *(DOCS / "concepts").glob("*.md")])
-QUICK = {"bradley-terry-to-dpo", "log-probabilities", "from-trl"}  # the others start many processes
+QUICK = {"bradley-terry-to-dpo", "from-trl"}  # the others start many processes
 BLOCK = re.compile(r"(?:^<!-- (slow|no-run): ([^\n]+) -->\n)?^```(bash|sh|python)\n(.*?)^```", flags=re.S | re.M)
 WORDS = ("Why is the sky blue at noon", "and red in the evening", "when the sun stands low over the sea")
 

@@ -431,8 +431,16 @@ def violations(at: Seen) -> list[str]:
     return [f"{one['id']}: {node['html'][:200]} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        (WIDE, "light"),
+        (PHONE, "dark"),
+        pytest.param(WIDE, "dark", marks=pytest.mark.slow),
+        pytest.param(PHONE, "light", marks=pytest.mark.slow),
+    ],
+    ids=["wide-light", "phone-dark", "wide-dark", "phone-light"],
+)
 def test_axe_finds_nothing(browser: Any, sqlite: Store, scheme: str, size: dict[str, int]) -> None:
     axe = files(pytest.importorskip("axe_playwright_python", reason="pip install 'rather[test]'")) / "axe.min.js"
     text = "**x** `y` $z^2$ [l](https://a.b)\n\n|a|b|\n|-|-|\n|1|2|\n\n```\nc\n```\n> q\u202e\n\n$$\\frac{1}{2}$$"

@@ -203,14 +203,10 @@ LIMITED = (
     ("rank", "room", "line"),
     [
         (0, 60_000, r"rather: a file of .*out would become larger than is allowed; raise the limit"),
-        pytest.param(
-            1,
-            300,
-            r"rather: rank 1 \(.*\): the reference needs 0\.00 GB in .*references: no space left; free some",
-            marks=pytest.mark.slow,
-        ),
+        (1, 300, r"rather: rank 1 \(.*\): the reference needs 0\.00 GB in .*references: no space left; free some"),
     ],
 )
+@pytest.mark.slow
 def test_a_full_disk_on_one_rank_ends_all_in_one_line(
     undisturbed: Path, tiny: Path, tmp_path: Path, rank: int, room: int, line: str
 ) -> None:
